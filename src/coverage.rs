@@ -1,0 +1,1 @@
+//! What will be traced by which set, and what not. Pure.

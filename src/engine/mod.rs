@@ -1,0 +1,1 @@
+//! Plan + machine → changed machine: diff, apply, journal, undo.

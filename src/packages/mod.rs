@@ -1,0 +1,5 @@
+//! Installed distributions, dry resolves, and one install call per tool.
+//!
+//! May never believe an exit code: what is installed is read from the environment.
+
+pub mod installed;

@@ -1,0 +1,1 @@
+//! `Detection` + `Answers` → `Plan`. Pure and deterministic: may never touch the machine.

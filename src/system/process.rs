@@ -1,0 +1,95 @@
+//! Running processes, as `/proc` shows them (proc(5)). Empty where there is no `/proc`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A running process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// Its parent's.
+    pub parent: u32,
+    /// `S`, `R`, `Z`, …
+    pub state: char,
+    /// Command line, as words; empty for a zombie or kernel thread.
+    pub argv: Vec<String>,
+    /// Working folder, where it may be read.
+    pub directory: Option<PathBuf>,
+    /// Program, where it may be read.
+    pub exe: Option<PathBuf>,
+}
+
+/// All processes below `<root>/proc`.
+#[must_use]
+pub fn list(root: &Path) -> Vec<Process> {
+    let Ok(entries) = fs::read_dir(root.join("proc")) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| read(root, entry.file_name().to_str()?.parse().ok()?))
+        .collect()
+}
+
+/// One process; `None` when it is gone.
+#[must_use]
+pub fn read(root: &Path, pid: u32) -> Option<Process> {
+    let folder = root.join("proc").join(pid.to_string());
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    // The name in parentheses may itself hold spaces and parentheses.
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let line = fs::read(folder.join("cmdline")).unwrap_or_default();
+    let argv = line
+        .split(|byte| *byte == 0)
+        .filter(|word| !word.is_empty())
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
+    Some(Process {
+        pid,
+        parent,
+        state,
+        argv,
+        directory: fs::read_link(folder.join("cwd")).ok(),
+        exe: fs::read_link(folder.join("exe")).ok(),
+    })
+}
+
+/// The variables a process was started with, where they may be read.
+#[must_use]
+pub fn variables(root: &Path, pid: u32) -> Option<BTreeMap<String, String>> {
+    let bytes = fs::read(root.join("proc").join(pid.to_string()).join("environ")).ok()?;
+    Some(
+        bytes
+            .split(|byte| *byte == 0)
+            .filter_map(|entry| {
+                let text = String::from_utf8_lossy(entry);
+                text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+            })
+            .collect(),
+    )
+}
+
+/// A process and everything below it, parents first.
+#[must_use]
+pub fn tree(processes: &[Process], top: u32) -> Vec<u32> {
+    let mut found: Vec<u32> = processes
+        .iter()
+        .filter(|process| process.pid == top)
+        .map(|process| process.pid)
+        .collect();
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        found.extend(
+            processes
+                .iter()
+                .filter(|process| process.parent == parent && process.pid != parent)
+                .map(|process| process.pid),
+        );
+        next += 1;
+    }
+    found
+}

@@ -1,0 +1,6 @@
+//! The four honest levels of verification.
+
+pub mod endpoint;
+pub mod python;
+pub mod stored;
+pub mod workers;
