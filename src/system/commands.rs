@@ -275,6 +275,8 @@ impl Commands for RealCommands {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        // Credentials of this program are for this program: no child sees them in its environment.
+        command.env_remove("SIGNOZ_INGESTION_KEY").env_remove("SIGNOZ_API_KEY");
         for name in &invocation.unset {
             command.env_remove(name);
         }
