@@ -218,6 +218,9 @@ pub struct Report {
     /// What was put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo: Option<UndoReport>,
+    /// Pages of `--explain`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<Page>,
     /// What to look at, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -248,6 +251,7 @@ impl Report {
             plan: None,
             verification: None,
             undo: None,
+            pages: Vec::new(),
             warnings: Vec::new(),
             error: None,
             next: Vec::new(),
@@ -273,4 +277,16 @@ pub struct Kept {
     pub why: String,
     /// How to remove it by hand.
     pub manual: String,
+}
+
+/// An offline page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// `family.kebab-name`.
+    pub id: String,
+    /// One sentence.
+    pub title: String,
+    /// The whole page; left out in the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }

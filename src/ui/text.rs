@@ -11,6 +11,12 @@ use std::fmt::Write;
 #[must_use]
 pub fn report(report: &Report) -> String {
     let mut text = String::new();
+    if !report.pages.is_empty() {
+        for page in &report.pages {
+            line(&mut text, page.text.as_deref().unwrap_or(&format!("{:<32} {}", page.id, page.title)).trim_end());
+        }
+        return text;
+    }
     if let Some(detection) = &report.environment {
         environment(&mut text, detection);
     }
