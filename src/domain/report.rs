@@ -215,6 +215,9 @@ pub struct Report {
     /// What was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// What the receiver counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tap: Option<TapReport>,
     /// What was put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo: Option<UndoReport>,
@@ -250,6 +253,7 @@ impl Report {
             resolution: None,
             plan: None,
             verification: None,
+            tap: None,
             undo: None,
             pages: Vec::new(),
             warnings: Vec::new(),
@@ -289,4 +293,21 @@ pub struct Page {
     /// The whole page; left out in the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+}
+
+/// What `--tap` counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct TapReport {
+    /// Spans received, copies included.
+    pub spans: u64,
+    /// Different span ids.
+    pub unique_spans: u64,
+    /// Span ids that arrived more than once.
+    pub duplicated: u64,
+    /// Export calls refused for their key.
+    pub refused: u64,
+    /// Export calls passed on.
+    pub forwarded: u64,
+    /// Export calls that could not be passed on.
+    pub forward_failed: u64,
 }

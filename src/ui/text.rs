@@ -24,6 +24,13 @@ pub fn report(report: &Report) -> String {
     if let Some(plan) = &report.plan {
         steps(&mut text, &plan.steps, report.mode == "dry-run");
     }
+    if let Some(tap) = &report.tap {
+        title(&mut text, "Received");
+        line(&mut text, &format!("  {} spans, {} different, {} of them more than once", tap.spans, tap.unique_spans, tap.duplicated));
+        if tap.forwarded + tap.forward_failed > 0 {
+            line(&mut text, &format!("  {} exports passed on, {} could not be", tap.forwarded, tap.forward_failed));
+        }
+    }
     if let Some(undo) = &report.undo {
         undone(&mut text, undo);
     }
