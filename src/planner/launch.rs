@@ -1,177 +1,349 @@
-//! The launch table: for each server and way of starting, what makes its workers send every span once.
+//! THE table: how each server makes its workers, and what the run script adds to its command so that every worker's
+//! spans leave it.
 //!
-//! Facts are measured (`tests/matrix.rs` measures them again): the loader reaches every Python process; what a row
-//! adds is for servers whose workers end without running Python's exit handlers, or that kill slow starters.
+//! One way serves all: the loader (`auto/sitecustomize.py`) starts tracing in every Python process. What differs from
+//! server to server is only what is added here. May never hold a row whose effect was not measured without saying so.
 
-use crate::domain::detection::{Server, ServerKind, StartMethod};
+use crate::domain::detection::{ServerKind, StartMethod};
 
-/// A word that the run script appends to the command.
+/// A file that a server needs besides the loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// `.signoz/gunicorn.conf.py`, chained over the app's own configuration.
+    Gunicorn,
+}
+
+impl Hook {
+    /// Its name in `.signoz`.
+    #[must_use]
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Gunicorn => "gunicorn.conf.py",
+        }
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Gunicorn => super::templates::GUNICORN_CONF,
+        }
+    }
+}
+
+/// A word that the run script adds to the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
     /// As it is.
     Text(&'static str),
-    /// The path of a file in `.signoz`.
-    Hook(&'static str),
+    /// The path of a hook.
+    Hook(Hook),
 }
 
-/// A file of worker hooks, written into `.signoz`.
+/// How sure the row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hook {
-    /// Name in `.signoz`.
-    pub name: &'static str,
-    /// Its text.
-    pub text: &'static str,
-    /// Why it is needed, one sentence.
-    pub why: &'static str,
+pub enum Proof {
+    /// The server matrix drives it with real requests.
+    Matrix,
+    /// Not yet.
+    NotYet,
 }
-
-/// Gunicorn's hooks, chained over the app's own configuration.
-pub const GUNICORN_HOOK: Hook = Hook {
-    name: "gunicorn.conf.py",
-    text: include_str!("../../assets/templates/workers/gunicorn.conf.py"),
-    why: "each worker gets an exporter of its own after the fork and sends its last spans before it ends; your own configuration and hooks still run",
-};
 
 /// One row.
 #[derive(Debug, Clone, Copy)]
 pub struct Launch {
     /// The server.
     pub server: ServerKind,
-    /// Ways of starting that the row is for; empty for all.
-    pub start: &'static [StartMethod],
-    /// Names of its program, by which the run script knows it.
+    /// How its workers come into being; `None` for any way.
+    pub start: Option<StartMethod>,
+    /// The app is imported before the fork; `None` when it makes no difference.
+    pub preload: Option<bool>,
+    /// Worker classes (gunicorn's `-k`, Celery's `--pool`) by their last part, lower case; empty for any.
+    pub worker_classes: &'static [&'static str],
+    /// Programs and `python -m` modules that are this server; empty where nothing is added to the command.
     pub programs: &'static [&'static str],
-    /// Words that the run script appends.
+    /// What the run script adds at the end of the command.
     pub adds: &'static [Word],
     /// Variables that the run script sets unless they are set already.
     pub variables: &'static [(&'static str, &'static str)],
-    /// File of worker hooks.
-    pub hook: Option<Hook>,
-    /// How its workers come to be traced, one sentence for the person.
+    /// Shown to the person: why it is started this way.
     pub why: &'static str,
-    /// What stays to be known, one sentence.
+    /// Shown to the person: what stays imperfect.
     pub caveat: Option<&'static str>,
+    /// How sure it is.
+    pub proof: Proof,
 }
 
-/// Nothing but the loader.
-const LOADER: Launch = Launch {
-    server: ServerKind::Python,
-    start: &[],
+const ANY: Launch = Launch {
+    server: ServerKind::Unknown,
+    start: None,
+    preload: None,
+    worker_classes: &[],
     programs: &[],
     adds: &[],
     variables: &[],
-    hook: None,
-    why: "the process starts instrumented, and sends its last spans when it is told to end",
+    why: "",
     caveat: None,
+    proof: Proof::Matrix,
 };
 
-const UNPROVED: Option<&str> = Some("the loader is made for it, but this version's tests do not run it: prove it with --rehearse");
-const RELOADS: Option<&str> =
-    Some("it runs under a reloader, which kills its child at each change: the spans of the last second before a reload can be missing");
+const GUNICORN: Launch = Launch {
+    server: ServerKind::Gunicorn,
+    programs: &["gunicorn", "gunicorn.app.wsgiapp"],
+    adds: &[Word::Text("-c"), Word::Hook(Hook::Gunicorn)],
+    ..ANY
+};
 
-/// All rows; the first that fits is taken.
+const UNPROVED: Option<&str> = Some("this server is not in the project's test matrix yet: run `signoz-setup --rehearse` to see what its workers send");
+const RELOADER: Option<&str> =
+    Some("the watcher kills its child at each reload, so the spans of the last seconds before a reload are lost; use no reloader in production");
+
+/// All rows; the first that fits is taken, so the particular ones stand before the general ones.
 pub const TABLE: &[Launch] = &[
     Launch {
-        server: ServerKind::Gunicorn,
-        programs: &["gunicorn"],
-        // The last `-c` wins in gunicorn's parser; the hook file finds the app's own one by itself.
-        adds: &[Word::Text("-c"), Word::Hook("gunicorn.conf.py")],
-        hook: Some(GUNICORN_HOOK),
-        why: "gunicorn forks its workers; each gets an exporter of its own",
-        ..LOADER
+        worker_classes: &["uvicornworker", "uvicornh11worker"],
+        why: "UvicornWorker gives up gunicorn's signal handlers and would die with its last spans: the hook sends them first",
+        ..GUNICORN
+    },
+    Launch {
+        worker_classes: &["gevent", "gevent_pywsgi", "geventworker"],
+        why: "workers are forked: the hook gives each its own exporter and sends its last spans when it ends",
+        caveat: Some("gevent warns that ssl was imported before it was patched"),
+        ..GUNICORN
+    },
+    Launch {
+        preload: Some(true),
+        why: "the app is imported before the fork, so tracing starts in the master; the hook gives each worker its own exporter",
+        ..GUNICORN
+    },
+    Launch {
+        why: "workers are forked: the hook gives each its own exporter and sends its last spans when it ends",
+        ..GUNICORN
     },
     Launch {
         server: ServerKind::Uvicorn,
-        start: &[StartMethod::Spawn],
-        // Uvicorn kills a worker that does not answer within 5 s of its start; importing every instrumented library can
-        // take 4 s. Uvicorn's command line reads this variable (click's prefix), and releases without the option ignore it.
+        start: Some(StartMethod::Reload),
+        why: "the reloader spawns a new interpreter, which the loader instruments",
+        caveat: RELOADER,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Uvicorn,
+        start: Some(StartMethod::Spawn),
+        // Uvicorn's command line reads its options from variables too (click's prefix): releases that do not know this one
+        // ignore it, and the person's own flag wins.
         variables: &[("UVICORN_TIMEOUT_WORKER_HEALTHCHECK", "30")],
-        why: "uvicorn's workers are new Python processes; the loader instruments each of them",
-        ..LOADER
+        why: "workers are new interpreters that import every instrumented library; uvicorn kills a worker that needs more than 5 s to start, so it gets 30",
+        ..ANY
     },
     Launch {
         server: ServerKind::Uvicorn,
-        start: &[StartMethod::Reload],
-        why: "the reloader's child is a new Python process; the loader instruments it",
-        caveat: RELOADS,
-        ..LOADER
+        why: "one process: the loader sends its last spans when it is told to end",
+        ..ANY
     },
-    Launch { server: ServerKind::Uvicorn, ..LOADER },
     Launch {
         server: ServerKind::Flask,
-        start: &[StartMethod::Reload],
-        why: "Flask's reloader runs the app in a child process; the loader instruments it",
-        caveat: RELOADS,
-        ..LOADER
+        start: Some(StartMethod::Reload),
+        why: "the reloader starts the app in a new interpreter, which the loader instruments",
+        caveat: RELOADER,
+        ..ANY
     },
-    Launch { server: ServerKind::Flask, ..LOADER },
+    Launch {
+        server: ServerKind::Flask,
+        why: "one process: the loader sends its last spans when it is told to end",
+        ..ANY
+    },
     Launch {
         server: ServerKind::DjangoRunserver,
-        start: &[StartMethod::Reload],
-        why: "Django's autoreloader runs the app in a child process; the loader instruments it",
-        caveat: RELOADS,
-        ..LOADER
+        start: Some(StartMethod::Single),
+        why: "one process: the loader sends its last spans when it is told to end",
+        ..ANY
     },
-    Launch { server: ServerKind::DjangoRunserver, ..LOADER },
     Launch {
-        server: ServerKind::Celery,
-        why: "Celery forks its pool; each pool process gets an exporter of its own and sends its last spans before it ends",
-        ..LOADER
+        server: ServerKind::DjangoRunserver,
+        why: "runserver starts the app in a new interpreter to watch its files, which the loader instruments",
+        caveat: RELOADER,
+        ..ANY
     },
     Launch {
         server: ServerKind::Python,
-        start: &[StartMethod::Reload],
-        why: "the reloader runs the app in a child process; the loader instruments it",
-        caveat: RELOADS,
-        ..LOADER
+        start: Some(StartMethod::Reload),
+        why: "the app's reloader starts a new interpreter, which the loader instruments",
+        caveat: RELOADER,
+        ..ANY
     },
-    Launch { server: ServerKind::Python, ..LOADER },
-    Launch { server: ServerKind::Hypercorn, why: "hypercorn's workers are new Python processes; the loader instruments each of them", caveat: UNPROVED, ..LOADER },
-    Launch { server: ServerKind::Granian, why: "granian's workers are forked or new; the loader reaches both", caveat: UNPROVED, ..LOADER },
-    Launch { server: ServerKind::Uwsgi, why: "uWSGI forks its workers; each gets an exporter of its own", caveat: UNPROVED, ..LOADER },
-    Launch { server: ServerKind::Daphne, caveat: UNPROVED, ..LOADER },
-    Launch { server: ServerKind::Waitress, caveat: UNPROVED, ..LOADER },
-    Launch { server: ServerKind::Rq, caveat: UNPROVED, ..LOADER },
-    Launch { server: ServerKind::Dramatiq, caveat: UNPROVED, ..LOADER },
-    Launch { server: ServerKind::Fastapi, start: &[StartMethod::Reload], caveat: RELOADS, ..LOADER },
-    Launch { server: ServerKind::Fastapi, caveat: UNPROVED, ..LOADER },
+    Launch {
+        server: ServerKind::Python,
+        why: "the loader instruments the process and those that it starts, and sends the last spans when it ends",
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Celery,
+        worker_classes: &["prefork", "processes"],
+        why: "pool processes are forked: each gets its own exporter and sends its last spans before it leaves",
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Celery,
+        why: "pool processes are forked unless `--pool` says otherwise: each gets its own exporter and sends its last spans before it leaves",
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Fastapi,
+        start: Some(StartMethod::Reload),
+        why: "`fastapi dev` is uvicorn with a reloader, which spawns a new interpreter; the loader instruments it",
+        caveat: RELOADER,
+        proof: Proof::NotYet,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Fastapi,
+        why: "`fastapi run` is uvicorn: the loader instruments it and its spawned workers",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Hypercorn,
+        why: "hypercorn spawns even a single worker as a new interpreter, which the loader instruments",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Granian,
+        why: "granian's workers leave without running exit handlers: the loader sends their last spans first",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Uwsgi,
+        why: "uWSGI embeds Python, which reads the loader from PYTHONPATH; metrics are off because their reader keeps uWSGI from ending",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Daphne,
+        why: "one process: the loader sends its last spans when it is told to end",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Waitress,
+        why: "one process with threads: the loader sends its last spans when it is told to end",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Rq,
+        why: "RQ forks a process for each job that leaves without running exit handlers: the loader sends its spans first",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Dramatiq,
+        why: "dramatiq's processes are started by multiprocessing: each gets its own exporter and sends its last spans before it leaves",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
+    },
     Launch {
         server: ServerKind::Unknown,
-        why: "every Python process that the command starts is instrumented, as long as it hands PYTHONPATH on",
-        caveat: Some("this start command is not one that signoz-setup knows: prove it with --rehearse"),
-        ..LOADER
+        why: "the loader instruments every Python process that this command starts",
+        caveat: UNPROVED,
+        proof: Proof::NotYet,
+        ..ANY
     },
 ];
 
-/// The row for a start command.
+/// The row for a way to start an app.
 #[must_use]
-pub fn row(server: &Server) -> &'static Launch {
+pub fn row(server: ServerKind, start: StartMethod, preload: bool, worker_class: Option<&str>) -> &'static Launch {
+    let class = worker_class.map(|class| class.rsplit(['.', ':']).next().unwrap_or(class).to_lowercase());
+    let fits = |row: &&Launch| {
+        row.server == server
+            && row.start.is_none_or(|wanted| wanted == start)
+            && row.preload.is_none_or(|wanted| wanted == preload)
+            && (row.worker_classes.is_empty() || class.as_deref().is_some_and(|class| row.worker_classes.contains(&class)))
+    };
+    // The last row fits everything that has none of its own.
+    TABLE.iter().find(fits).unwrap_or(&TABLE[TABLE.len() - 1])
+}
+
+/// The rows that add something to a command, one for each set of programs.
+pub fn additions() -> impl Iterator<Item = &'static Launch> {
     TABLE
         .iter()
-        .find(|row| row.server == server.kind && (row.start.is_empty() || row.start.contains(&server.start)))
-        .unwrap_or(&LOADER)
+        .enumerate()
+        .filter(|(index, row)| !row.adds.is_empty() && !TABLE[..*index].iter().any(|earlier| earlier.programs == row.programs))
+        .map(|(_, row)| row)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SERVERS: [ServerKind; 15] = [
+        ServerKind::Gunicorn,
+        ServerKind::Uvicorn,
+        ServerKind::Hypercorn,
+        ServerKind::Granian,
+        ServerKind::Uwsgi,
+        ServerKind::Daphne,
+        ServerKind::Waitress,
+        ServerKind::Celery,
+        ServerKind::Rq,
+        ServerKind::Dramatiq,
+        ServerKind::Flask,
+        ServerKind::DjangoRunserver,
+        ServerKind::Fastapi,
+        ServerKind::Python,
+        ServerKind::Unknown,
+    ];
+
     #[test]
-    fn every_server_has_a_row_for_every_way_of_starting() {
-        use ServerKind::*;
-        for kind in [Gunicorn, Uvicorn, Hypercorn, Granian, Uwsgi, Daphne, Waitress, Celery, Rq, Dramatiq, Flask, DjangoRunserver, Fastapi, Python, Unknown] {
-            assert!(TABLE.iter().any(|row| row.server == kind && row.start.is_empty()), "{}", kind.as_str());
+    fn every_server_has_a_row_of_its_own_for_every_start() {
+        for server in SERVERS {
+            for start in [StartMethod::Fork, StartMethod::Spawn, StartMethod::Single, StartMethod::Reload] {
+                for preload in [false, true] {
+                    let row = row(server, start, preload, None);
+                    assert_eq!(row.server, server, "{start:?}");
+                    assert!(!row.why.is_empty() && (row.proof == Proof::Matrix || row.caveat.is_some()), "{server:?}");
+                }
+            }
         }
     }
 
     #[test]
-    fn a_hook_that_is_appended_is_also_written() {
-        for row in TABLE {
-            for word in row.adds {
-                if let Word::Hook(name) = word {
-                    assert_eq!(row.hook.map(|hook| hook.name), Some(*name));
-                }
-            }
+    fn the_particular_row_wins() {
+        let uvicorn_worker = row(ServerKind::Gunicorn, StartMethod::Fork, true, Some("uvicorn.workers.UvicornWorker"));
+        assert!(uvicorn_worker.why.contains("UvicornWorker"));
+        assert!(row(ServerKind::Gunicorn, StartMethod::Fork, true, Some("sync")).why.contains("before the fork"));
+        assert!(row(ServerKind::Uvicorn, StartMethod::Reload, false, None).caveat.is_some());
+        assert_eq!(row(ServerKind::Uvicorn, StartMethod::Spawn, false, None).variables.len(), 1);
+    }
+
+    #[test]
+    fn no_row_is_dead() {
+        for (index, candidate) in TABLE.iter().enumerate() {
+            let reached = [StartMethod::Fork, StartMethod::Spawn, StartMethod::Single, StartMethod::Reload].iter().any(|start| {
+                [false, true].iter().any(|preload| {
+                    let classes = candidate.worker_classes.iter().map(|class| Some(*class)).chain([None]);
+                    classes.into_iter().any(|class| std::ptr::eq(row(candidate.server, *start, *preload, class), candidate))
+                })
+            });
+            assert!(reached, "row {index} ({:?}) is never taken", candidate.server);
         }
+    }
+
+    #[test]
+    fn the_run_script_needs_one_branch_for_each_program() {
+        let programs: Vec<_> = additions().flat_map(|row| row.programs).collect();
+        assert_eq!(programs, [&"gunicorn", &"gunicorn.app.wsgiapp"]);
     }
 }

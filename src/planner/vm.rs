@@ -1,7 +1,7 @@
 //! The files of the direct way on a VM: run script, environment file, loader, worker hooks, answers.
 
-use super::launch::{Launch, Word};
-use super::templates::{RUN_SCRIPT, render};
+use super::launch::{Hook, Launch, Word};
+use super::templates::{SIGNOZ_AUTO, SITECUSTOMIZE, render};
 use super::{Input, env_file, launch};
 use crate::coverage;
 use crate::domain::answers::{Answers, Destination, Draft};
@@ -11,15 +11,13 @@ use minijinja::context;
 use std::path::Path;
 
 /// The loader's files in `.signoz/auto`.
-const LOADER: [(&str, &str); 2] = [
-    ("signoz_auto.py", include_str!("../../assets/templates/workers/signoz_auto.py")),
-    ("sitecustomize.py", include_str!("../../assets/templates/workers/sitecustomize.py")),
-];
+const LOADER: [(&str, &str); 2] = [("signoz_auto.py", SIGNOZ_AUTO), ("sitecustomize.py", SITECUSTOMIZE)];
 
 /// All steps that write files, in order: nothing starts to count before the run script is there.
 pub(super) fn steps(input: &Input<'_>) -> Result<Vec<Step>> {
     let own = input.project.join(".signoz");
-    let row = launch::row(input.server);
+    let server = input.server;
+    let row = launch::row(server.kind, server.start, server.preload, server.worker_class.as_deref());
     let mut steps = vec![
         file("write.gitignore", "keep the key out of git", "otel.env holds the ingestion key", &own.join(".gitignore"), "otel.env\n__pycache__/\n", 0o644),
         Step {
@@ -34,9 +32,9 @@ pub(super) fn steps(input: &Input<'_>) -> Result<Vec<Step>> {
         let title = format!("write the loader .signoz/auto/{name}");
         steps.push(file(&id, &title, "every Python process of the app starts instrumented, spawned workers included", &own.join("auto").join(name), text, 0o644));
     }
-    if let Some(hook) = row.hook {
-        let title = format!("write the worker hooks .signoz/{}", hook.name);
-        steps.push(file("write.worker-hooks", &title, hook.why, &own.join(hook.name), hook.text, 0o644));
+    if let Some(hook) = hook(row) {
+        let title = format!("write the worker hooks .signoz/{}", hook.file());
+        steps.push(file("write.worker-hooks", &title, row.why, &own.join(hook.file()), hook.text(), 0o644));
     }
     steps.push(file("write.run-script", "write the run script .signoz/run.sh", row.why, &own.join("run.sh"), &run_script(input, row)?, 0o755));
     steps.push(file(
@@ -59,6 +57,14 @@ fn file(id: &str, title: &str, why: &str, path: &Path, text: &str, mode: u32) ->
     }
 }
 
+/// The file of worker hooks that a row needs.
+fn hook(row: &Launch) -> Option<Hook> {
+    row.adds.iter().find_map(|word| match word {
+        Word::Hook(hook) => Some(*hook),
+        Word::Text(_) => None,
+    })
+}
+
 fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
     let bin = input.python.interpreter.parent().filter(|_| input.python.virtualenv.is_some());
     let inside = bin.and_then(|bin| bin.strip_prefix(input.project).ok());
@@ -76,16 +82,15 @@ fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
             variables.push((name.clone(), value.clone()));
         }
     }
-    let rows: Vec<minijinja::Value> = launch::TABLE
-        .iter()
-        .filter(|other| !other.adds.is_empty() && other.hook.map(|hook| hook.name) == row.hook.map(|hook| hook.name))
+    let rows: Vec<minijinja::Value> = launch::additions()
+        .filter(|other| hook(other) == hook(row))
         .map(|other| {
             let adds: Vec<minijinja::Value> = other
                 .adds
                 .iter()
                 .map(|word| match word {
                     Word::Text(text) => context! { text, hook => false },
-                    Word::Hook(text) => context! { text, hook => true },
+                    Word::Hook(hook) => context! { text => hook.file(), hook => true },
                 })
                 .collect();
             context! { programs => other.programs, why => other.why, adds }
@@ -94,8 +99,8 @@ fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
     let directory = input.server.directory.to_string_lossy();
     let directory = if directory == "." { "" } else { directory.as_ref() };
     render(
-        RUN_SCRIPT,
-        &context! {
+        "vm/run.sh.j2",
+        context! {
             variables => variables.iter().map(|(name, value)| context! { name, value }).collect::<Vec<_>>(),
             bin => inside.or(bin).map(|bin| bin.to_string_lossy()).unwrap_or_default(),
             bin_inside => inside.is_some(),
