@@ -118,6 +118,31 @@ pub fn identity(root: &Path, pid: u32) -> Option<Identity> {
     })
 }
 
+/// Processes that are kept from running for a moment; dropping this lets them go on.
+#[derive(Debug)]
+pub struct Paused(Vec<rustix::process::Pid>);
+
+/// Stops processes (SIGSTOP).
+#[must_use]
+pub fn pause(pids: impl IntoIterator<Item = u32>) -> Paused {
+    let pids: Vec<_> = pids
+        .into_iter()
+        .filter_map(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?))
+        .collect();
+    for pid in &pids {
+        let _ = rustix::process::kill_process(*pid, rustix::process::Signal::STOP);
+    }
+    Paused(pids)
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for pid in &self.0 {
+            let _ = rustix::process::kill_process(*pid, rustix::process::Signal::CONT);
+        }
+    }
+}
+
 /// Sends SIGKILL to a process, if it is still the one that was seen: never to a newer one with the same id.
 pub fn kill(root: &Path, pid: u32, seen: Identity) {
     if identity(root, pid).is_some_and(|now| now.started == seen.started)

@@ -163,10 +163,7 @@ impl<'a> App<'a> {
     /// The process that accepted the connection `client → server`; `None` when none has yet.
     pub(super) fn acceptor(&mut self, server: SocketAddr, client: SocketAddr, likely: &BTreeSet<u32>) -> Option<u32> {
         // The kernel gives a connection that waits to be accepted the number 0.
-        let inode = sockets::list()
-            .iter()
-            .find(|socket| !socket.listening && socket.local == server && socket.remote == client && socket.inode != 0)?
-            .inode;
+        let inode = sockets::connection(server, client).filter(|inode| *inode != 0)?;
         let holds = |pid: &u32| sockets::held_by(*pid).contains(&inode);
         likely
             .iter()

@@ -1,25 +1,26 @@
 //! Real requests, each with a trace id that we know, spread until every worker has served its share.
 //!
 //! The kernel is the witness: a connection is opened first, and only when it shows which process accepted it is the
-//! request sent. A connection to a worker that has served enough is held open without a request for a moment: a sync
-//! worker is busy with it, and the next connection goes to another one.
+//! request sent. Servers do not share evenly (on a quiet machine the same worker wins the race for nearly every
+//! connection), so workers that have served enough are kept from running for the moment in which others may accept.
 
 use super::app::{App, LOOK};
 use super::tally::Served;
 use crate::error::Result;
+use crate::system::process;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How long the kernel may take to show who accepted a connection while others are held.
-const SHORT: Duration = Duration::from_millis(400);
+/// How many connections in a row may go to workers that have served enough before those are paused.
+const MISSES: u32 = 3;
 
-/// How long a connection may be held: shorter than any server's worker timeout.
-const HOLD: Duration = Duration::from_millis(1500);
+/// How long workers are paused at most: far below any server's worker timeout.
+const PAUSE: Duration = Duration::from_millis(1000);
 
-/// How many connections are held at once.
-const MOST_HELD: usize = 64;
+/// How long a look at the set of workers is good for.
+const FRESH: Duration = Duration::from_millis(300);
 
 /// How much of an answer is read.
 const LONGEST_ANSWER: u64 = 1 << 20;
@@ -76,63 +77,79 @@ impl<'r> Drive<'r> {
         end: Instant,
         progress: &mut dyn FnMut(&Self),
     ) -> Result<bool> {
-        let mut held: Vec<(Instant, TcpStream)> = Vec::new();
-        let mut changed = Instant::now();
+        let (mut looked, mut changed) = (None::<Instant>, Instant::now());
+        let mut misses = 0;
         loop {
             app.look(Duration::ZERO)?;
-            let workers = app.workers(self.address);
-            if workers != self.workers {
-                changed = Instant::now();
-                self.workers.clone_from(&workers);
+            if looked.is_none_or(|looked| looked.elapsed() >= FRESH) {
+                let workers = app.workers(self.address);
+                looked = Some(Instant::now());
+                if workers != self.workers {
+                    changed = Instant::now();
+                    self.workers = workers;
+                }
             }
             let share = self.share();
             let done = |pid: &u32| share.get(pid).is_some_and(|count| *count >= each);
-            // Without a process table the total is all that can be asked for.
-            let enough = if workers.is_empty() {
-                self.served.len() as u64 >= each * expected.unwrap_or(1) as u64
-            } else {
-                let known = expected.map_or_else(|| changed.elapsed() >= STABLE, |expected| workers.len() >= expected);
-                known && workers.iter().all(done)
-            };
-            if enough {
-                return Ok(true);
+            if self.enough(each, expected, changed, &done) {
+                // Only a fresh look ends it: a worker may have been born since.
+                if looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+                    return Ok(true);
+                }
+                looked = None;
+                continue;
             }
             if Instant::now() >= end || app.ended().is_some() {
                 return Ok(false);
             }
-            if held.len() >= MOST_HELD || held.first().is_some_and(|(since, _)| since.elapsed() >= HOLD) {
-                held.clear();
+            // Nobody is paused while all have enough and only the number of workers is still awaited.
+            let hungry = self.workers.iter().any(|pid| !done(pid));
+            let paused = (misses >= MISSES && hungry).then(|| process::pause(self.workers.iter().copied().filter(done)));
+            if misses >= MISSES && !hungry {
+                app.look(LOOK)?;
             }
             let Ok(stream) = TcpStream::connect_timeout(&self.address, Duration::from_secs(1)) else {
                 app.look(LOOK)?;
                 continue;
             };
-            let patience = if held.is_empty() {
-                end.saturating_duration_since(Instant::now())
+            let patience = if paused.is_some() {
+                PAUSE
             } else {
-                SHORT
+                end.saturating_duration_since(Instant::now())
             };
-            let Some(who) = self.witness(app, &stream, &workers, patience)? else {
-                // Everyone else is busy with what we hold, or nothing can be seen here.
-                if held.is_empty() {
-                    if !self.workers.is_empty() {
-                        continue;
+            let who = self.witness(app, &stream, patience)?;
+            let was_paused = paused.is_some();
+            drop(paused);
+            match who {
+                Some(who) if done(&who) => misses += 1,
+                Some(who) => {
+                    self.ask(app, stream, Some(who), false, end)?;
+                    if !self.workers.contains(&who) {
+                        looked = None;
                     }
+                }
+                None if app.sees() => {
+                    // The hungry one is not ready to accept yet.
+                    if was_paused {
+                        misses = 0;
+                    }
+                }
+                None => {
                     self.blind = true;
                     self.ask(app, stream, None, false, end)?;
-                } else {
-                    held.clear();
                 }
-                progress(self);
-                continue;
-            };
-            if done(&who) {
-                held.push((Instant::now(), stream));
-            } else {
-                self.ask(app, stream, Some(who), false, end)?;
-                progress(self);
             }
+            progress(self);
         }
+    }
+
+    /// Whether every worker has served its share. Without a process table the total is all that can be asked for.
+    fn enough(&self, each: u64, expected: Option<usize>, changed: Instant, done: &dyn Fn(&u32) -> bool) -> bool {
+        if self.workers.is_empty() {
+            return self.served.len() as u64 >= each * expected.unwrap_or(1) as u64;
+        }
+        let known = expected.map_or_else(|| changed.elapsed() >= STABLE, |expected| self.workers.len() >= expected);
+        known && self.workers.iter().all(done)
     }
 
     /// Sends `count` requests as fast as they are answered: the last ones before SIGTERM.
@@ -144,8 +161,7 @@ impl<'r> Drive<'r> {
             let Ok(stream) = TcpStream::connect_timeout(&self.address, Duration::from_secs(1)) else {
                 break;
             };
-            let workers = self.workers.clone();
-            let who = self.witness(app, &stream, &workers, Duration::from_secs(2))?;
+            let who = self.witness(app, &stream, Duration::from_secs(2))?;
             self.ask(app, stream, who, true, end)?;
         }
         Ok(())
@@ -163,14 +179,14 @@ impl<'r> Drive<'r> {
     }
 
     /// Waits until the kernel shows who accepted the connection; `None` when the time is up or nothing can be seen.
-    fn witness(&self, app: &mut App<'_>, stream: &TcpStream, likely: &BTreeSet<u32>, patience: Duration) -> Result<Option<u32>> {
+    fn witness(&self, app: &mut App<'_>, stream: &TcpStream, patience: Duration) -> Result<Option<u32>> {
         if !app.sees() {
             return Ok(None);
         }
         let Ok(client) = stream.local_addr() else { return Ok(None) };
         let end = Instant::now() + patience;
         loop {
-            if let Some(pid) = app.acceptor(self.address, client, likely) {
+            if let Some(pid) = app.acceptor(self.address, client, &self.workers) {
                 return Ok(Some(pid));
             }
             if Instant::now() >= end || app.ended().is_some() {

@@ -8,6 +8,12 @@ const KEPT: usize = 2000;
 /// How long a shown line may be, in characters.
 const LONGEST: usize = 300;
 
+/// Lines that say nothing about the app.
+const NOISE: &[&str] = &[
+    "pkg_resources is deprecated as an API",
+    "from pkg_resources import iter_entry_points",
+];
+
 /// The last lines that an app printed.
 #[derive(Debug, Default)]
 pub(super) struct Tail(VecDeque<String>);
@@ -26,10 +32,15 @@ impl Tail {
         self.0.back().map(String::as_str)
     }
 
-    /// The last `count` lines, joined by ` ⏎ `.
+    /// The last `count` lines, joined by ` ⏎ `, without the warning that the pinned set prints at every start.
     pub(super) fn last(&self, count: usize) -> String {
-        let skip = self.0.len().saturating_sub(count);
-        self.0.iter().skip(skip).map(|line| line.trim()).collect::<Vec<_>>().join(" ⏎ ")
+        let told: Vec<&str> = self
+            .0
+            .iter()
+            .map(|line| line.trim())
+            .filter(|line| !NOISE.iter().any(|noise| line.contains(noise)))
+            .collect();
+        told[told.len().saturating_sub(count)..].join(" ⏎ ")
     }
 
     /// The newest line that contains a text.

@@ -75,6 +75,11 @@ const START_HINTS: &[Hint] = &[
         remedy: "run the rehearsal as the user that runs the app",
     },
     Hint {
+        says: "You must set settings.ALLOWED_HOSTS if DEBUG is False",
+        means: "the Django instrumentation read the settings before `manage.py` named them",
+        remedy: "set `DJANGO_SETTINGS_MODULE` in `.signoz/otel.env`",
+    },
+    Hint {
         says: "ImproperlyConfigured",
         means: "Django has no settings",
         remedy: "set `DJANGO_SETTINGS_MODULE` in `.signoz/otel.env`",
