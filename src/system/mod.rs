@@ -5,6 +5,7 @@
 pub mod cancel;
 pub mod commands;
 pub mod files;
+pub mod net;
 pub mod process;
 pub mod sockets;
 

@@ -1,8 +1,19 @@
-//! What arrived: every span with the process that sent it. Counts copies; never drops one.
+//! What arrived: every span with the process that sent it. Counts copies; never miscounts to save memory.
+//!
+//! Counters are exact for everything received. Full records are kept for the newest spans only, so that a receiver
+//! that runs for days stays small.
 
-use std::collections::{BTreeMap, HashMap};
+use super::recent::Recent;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Full records that are kept, newest first to stay.
+pub const KEPT_SPANS: usize = 200_000;
+/// Text and records that are kept, in bytes (about); whichever of the two bounds comes first.
+pub const KEPT_BYTES: usize = 128 * 1024 * 1024;
+/// Services whose resource is remembered.
+const KEPT_RESOURCES: usize = 1_000;
 
 /// The role of a span (OTLP `Span.SpanKind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +57,50 @@ pub struct SpanRecord {
     pub process: Option<u32>,
 }
 
+impl SpanRecord {
+    /// About how much memory it takes, in bytes.
+    fn weight(&self) -> usize {
+        let texts: usize = self.attributes.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+        size_of::<Self>() + self.name.len() + self.service.len() + self.scope.len() + texts
+    }
+}
+
+/// What one process sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProcessCount {
+    /// Spans received from it, copies included.
+    pub spans: u64,
+    /// Spans that had not been seen before.
+    pub unique: u64,
+    /// Spans that had: `spans - unique`.
+    pub copies: u64,
+    /// Spans of the kind `Server` that had not been seen before.
+    pub server: u64,
+}
+
+/// All counters at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Spans received, copies included.
+    pub spans: u64,
+    /// Spans whose record is kept.
+    pub kept: u64,
+    /// Different spans that arrived more than once.
+    pub duplicated: u64,
+    /// Arrivals beyond the first of a span.
+    pub copies: u64,
+    /// Data points of metrics.
+    pub metric_points: u64,
+    /// Log records.
+    pub log_records: u64,
+    /// Export calls without the right key.
+    pub refused: u64,
+    /// Export calls that could not be read: malformed, too large, of an unknown type.
+    pub unreadable: u64,
+    /// Grows with each arrival of anything.
+    pub revision: u64,
+}
+
 /// All spans received so far; shared between the receiver and whoever waits for spans.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -55,50 +110,109 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct Inner {
-    spans: Vec<SpanRecord>,
-    /// How often each span id arrived.
-    copies: HashMap<[u8; 8], u32>,
+    spans: VecDeque<SpanRecord>,
+    weight: usize,
+    seen: Recent,
+    processes: BTreeMap<Option<u32>, ProcessCount>,
     /// Attributes of each service's resource, as last seen.
     resources: BTreeMap<String, BTreeMap<String, String>>,
-    /// Export calls that were refused for their key.
-    refused: u64,
+    totals: Totals,
 }
 
 impl Ledger {
     /// Adds what one export call carried.
     pub fn add(&self, spans: Vec<SpanRecord>, resources: Vec<(String, BTreeMap<String, String>)>) {
+        let weights: Vec<usize> = spans.iter().map(SpanRecord::weight).collect();
+        let mut forgotten = Vec::new();
         let mut inner = self.lock();
-        for span in &spans {
-            *inner.copies.entry(span.span_id).or_default() += 1;
+        let state = &mut *inner;
+        state.totals.spans += spans.len() as u64;
+        state.totals.revision += 1;
+        for (span, weight) in spans.into_iter().zip(weights) {
+            let arrivals = state.seen.count(span.span_id);
+            let process = state.processes.entry(span.process).or_default();
+            process.spans += 1;
+            if arrivals == 1 {
+                process.unique += 1;
+                process.server += u64::from(span.kind == SpanKind::Server);
+            } else {
+                process.copies += 1;
+                state.totals.copies += 1;
+                state.totals.duplicated += u64::from(arrivals == 2);
+            }
+            state.weight += weight;
+            state.spans.push_back(span);
         }
-        inner.spans.extend(spans);
-        inner.resources.extend(resources);
+        while state.spans.len() > KEPT_SPANS || (state.weight > KEPT_BYTES && state.spans.len() > 1) {
+            if let Some(oldest) = state.spans.pop_front() {
+                state.weight -= oldest.weight();
+                forgotten.push(oldest);
+            }
+        }
+        for (service, attributes) in resources {
+            if state.resources.len() < KEPT_RESOURCES || state.resources.contains_key(&service) {
+                state.resources.insert(service, attributes);
+            }
+        }
         drop(inner);
         self.arrived.notify_all();
+        // Freeing many small texts takes longer than counting them: not while others wait for the lock.
+        drop(forgotten);
     }
 
     /// Counts an export call without the right key.
     pub fn refuse(&self) {
-        self.lock().refused += 1;
-        self.arrived.notify_all();
+        self.count(|totals| totals.refused += 1);
+    }
+
+    /// Counts an export call that could not be read.
+    pub fn unreadable(&self) {
+        self.count(|totals| totals.unreadable += 1);
+    }
+
+    /// Counts data points of metrics.
+    pub fn add_metrics(&self, points: u64) {
+        self.count(|totals| totals.metric_points += points);
+    }
+
+    /// Counts log records.
+    pub fn add_logs(&self, records: u64) {
+        self.count(|totals| totals.log_records += records);
     }
 
     /// Export calls without the right key.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        self.lock().refused
+        self.lock().totals.refused
     }
 
-    /// A copy of everything received, in order of arrival, repeated spans included.
+    /// A copy of the kept records, in order of arrival, repeated spans included.
     #[must_use]
     pub fn spans(&self) -> Vec<SpanRecord> {
-        self.lock().spans.clone()
+        self.lock().spans.iter().cloned().collect()
+    }
+
+    /// A copy of the newest kept records, oldest of them first.
+    #[must_use]
+    pub fn newest(&self, count: usize) -> Vec<SpanRecord> {
+        let inner = self.lock();
+        let skip = inner.spans.len().saturating_sub(count);
+        inner.spans.iter().skip(skip).cloned().collect()
+    }
+
+    /// The kept records of one trace, each span once, by start time.
+    #[must_use]
+    pub fn trace(&self, trace_id: [u8; 16]) -> Vec<SpanRecord> {
+        let mut spans: Vec<SpanRecord> = self.lock().spans.iter().filter(|span| span.trace_id == trace_id).cloned().collect();
+        spans.sort_by_key(|span| (span.start_ns, span.span_id));
+        spans.dedup_by_key(|span| span.span_id);
+        spans
     }
 
     /// Number of spans received, copies included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().spans.len()
+        usize::try_from(self.lock().totals.spans).unwrap_or(usize::MAX)
     }
 
     /// Nothing has arrived.
@@ -116,7 +230,23 @@ impl Ledger {
     /// How many spans arrived more than once.
     #[must_use]
     pub fn duplicated(&self) -> usize {
-        self.lock().copies.values().filter(|copies| **copies > 1).count()
+        usize::try_from(self.lock().totals.duplicated).unwrap_or(usize::MAX)
+    }
+
+    /// What each process sent; `None` holds the spans whose process could not be known.
+    #[must_use]
+    pub fn by_process(&self) -> BTreeMap<Option<u32>, ProcessCount> {
+        self.lock().processes.clone()
+    }
+
+    /// All counters.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let inner = self.lock();
+        Totals {
+            kept: inner.spans.len() as u64,
+            ..inner.totals
+        }
     }
 
     /// Waits until `done` says so, looking again at each arrival; false when the time is up first.
@@ -124,7 +254,7 @@ impl Ledger {
         let end = Instant::now() + limit;
         let mut inner = self.lock();
         loop {
-            if done(&inner.spans) {
+            if done(inner.spans.make_contiguous()) {
                 return true;
             }
             let Some(left) = end.checked_duration_since(Instant::now()) else {
@@ -134,7 +264,108 @@ impl Ledger {
         }
     }
 
+    /// Waits for anything that came after `revision`, for a live view; the totals at its return.
+    pub fn wait_news(&self, limit: Duration, revision: u64) -> Totals {
+        let inner = self.lock();
+        let (inner, _) = self
+            .arrived
+            .wait_timeout_while(inner, limit, |inner| inner.totals.revision <= revision)
+            .unwrap_or_else(PoisonError::into_inner);
+        Totals {
+            kept: inner.spans.len() as u64,
+            ..inner.totals
+        }
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Totals)) {
+        let mut inner = self.lock();
+        change(&mut inner.totals);
+        inner.totals.revision += 1;
+        drop(inner);
+        self.arrived.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(id: u64, process: u32) -> SpanRecord {
+        SpanRecord {
+            trace_id: [1; 16],
+            span_id: id.to_be_bytes(),
+            parent_id: [0; 8],
+            name: "GET /".to_owned(),
+            kind: SpanKind::Server,
+            service: "shop".to_owned(),
+            scope: String::new(),
+            start_ns: id,
+            end_ns: id + 1,
+            attributes: Vec::new(),
+            process: Some(process),
+        }
+    }
+
+    #[test]
+    fn copies_are_counted_for_the_process_that_sent_them() {
+        let ledger = Ledger::default();
+        ledger.add(vec![span(1, 10), span(2, 10)], Vec::new());
+        ledger.add(vec![span(1, 11), span(1, 11), span(3, 11)], Vec::new());
+        assert_eq!(ledger.len(), 5);
+        assert_eq!(ledger.duplicated(), 1);
+        assert_eq!(ledger.totals().copies, 2);
+        let by_process = ledger.by_process();
+        assert_eq!(
+            by_process[&Some(11)],
+            ProcessCount {
+                spans: 3,
+                unique: 1,
+                copies: 2,
+                server: 1
+            }
+        );
+        assert_eq!(ledger.trace([1; 16]).len(), 3);
+    }
+
+    #[test]
+    fn records_are_bounded_and_counters_are_not() {
+        let ledger = Ledger::default();
+        let all = KEPT_SPANS as u64 + 5_000;
+        for first in (0..all).step_by(1_000) {
+            ledger.add((first..first + 1_000).map(|id| span(id, 1)).collect(), Vec::new());
+        }
+        let totals = ledger.totals();
+        assert_eq!((totals.spans, totals.kept), (all, KEPT_SPANS as u64));
+        assert_eq!(ledger.newest(1)[0].start_ns, all - 1);
+        assert_eq!(ledger.by_process()[&Some(1)].unique, all);
+    }
+
+    #[test]
+    fn large_spans_are_bounded_by_their_bytes() {
+        let ledger = Ledger::default();
+        for id in 0..300 {
+            let mut large = span(id, 1);
+            large.attributes.push(("text".to_owned(), "x".repeat(1 << 20)));
+            ledger.add(vec![large], Vec::new());
+        }
+        assert_eq!(ledger.len(), 300);
+        assert!(ledger.totals().kept <= 128, "{:?}", ledger.totals());
+    }
+
+    #[test]
+    fn a_waiter_is_woken_by_what_it_waits_for() {
+        let ledger = std::sync::Arc::new(Ledger::default());
+        let other = std::sync::Arc::clone(&ledger);
+        let waiter = std::thread::spawn(move || other.wait(Duration::from_secs(30), |spans| spans.len() == 2));
+        ledger.add(vec![span(1, 1)], Vec::new());
+        ledger.refuse();
+        ledger.add(vec![span(2, 1)], Vec::new());
+        assert!(waiter.join().unwrap());
+        assert!(!ledger.wait(Duration::ZERO, |spans| spans.len() == 3));
+        assert_eq!(ledger.wait_news(Duration::from_secs(30), 2).refused, 1);
     }
 }
