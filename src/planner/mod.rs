@@ -1,1 +1,0 @@
-//! `Detection` + `Answers` → `Plan`. Pure and deterministic: may never touch the machine.
