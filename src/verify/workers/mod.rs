@@ -17,7 +17,7 @@ use crate::domain::report::{Level, LevelReport, Outcome, WorkerRow};
 use crate::domain::target::{Endpoint, Protocol};
 use crate::error::Result;
 use crate::system::{Invocation, System};
-use crate::tap::{Ledger, SpanKind};
+use crate::tap::{Ledger, SpanKind, Tap};
 use app::{App, LOOK};
 use drive::Drive;
 use std::collections::BTreeSet;
@@ -35,6 +35,17 @@ pub struct Receiver {
     pub endpoint: Endpoint,
     /// What it received.
     pub ledger: Arc<Ledger>,
+}
+
+impl Receiver {
+    /// The door of a running tap for a protocol.
+    #[must_use]
+    pub fn of(tap: &Tap, protocol: Protocol) -> Self {
+        Self {
+            endpoint: tap.endpoint(protocol),
+            ledger: tap.ledger(),
+        }
+    }
 }
 
 /// What is to be rehearsed.
@@ -109,7 +120,15 @@ pub fn rehearse(system: &System, request: &RehearsalRequest<'_>, observer: Obser
     observer(Event::Stage {
         title: format!("starting `{}` for a rehearsal", output::clean(&moved.argv.join(" "))),
     });
-    let invocation = invocation(system, request, &moved.argv).env("PORT", port.to_string());
+    let mut invocation = invocation(system, request, &moved.argv).env("PORT", port.to_string());
+    // Gunicorn 25 and later put a control socket there, which would take the place of the running server's.
+    let private = match request.server.kind {
+        ServerKind::Gunicorn => tempfile::tempdir().ok(),
+        _ => None,
+    };
+    if let Some(folder) = &private {
+        invocation = invocation.env("XDG_RUNTIME_DIR", folder.path().display().to_string());
+    }
     let mut app = match App::start(system, invocation, observer) {
         Ok(app) => app,
         Err(error) => return Ok(verdict::not_started(request, &error)),
