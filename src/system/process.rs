@@ -93,3 +93,61 @@ pub fn tree(processes: &[Process], top: u32) -> Vec<u32> {
     }
     found
 }
+
+/// What tells a process apart from a later one with the same id, and from its neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Process group.
+    pub group: u32,
+    /// Start time, in clock ticks since the machine started.
+    pub started: u64,
+    /// It has ended and waits for its parent to take notice.
+    pub zombie: bool,
+}
+
+/// The identity of a process; `None` when it is gone.
+#[must_use]
+pub fn identity(root: &Path, pid: u32) -> Option<Identity> {
+    let stat = fs::read_to_string(root.join("proc").join(pid.to_string()).join("stat")).ok()?;
+    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
+    // proc(5): state is field 3, pgrp 5, starttime 22.
+    Some(Identity {
+        group: fields.get(2)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+        zombie: fields.first() == Some(&"Z"),
+    })
+}
+
+/// Processes that are kept from running for a moment; dropping this lets them go on.
+#[derive(Debug)]
+pub struct Paused(Vec<rustix::process::Pid>);
+
+/// Stops processes (SIGSTOP).
+#[must_use]
+pub fn pause(pids: impl IntoIterator<Item = u32>) -> Paused {
+    let pids: Vec<_> = pids
+        .into_iter()
+        .filter_map(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?))
+        .collect();
+    for pid in &pids {
+        let _ = rustix::process::kill_process(*pid, rustix::process::Signal::STOP);
+    }
+    Paused(pids)
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for pid in &self.0 {
+            let _ = rustix::process::kill_process(*pid, rustix::process::Signal::CONT);
+        }
+    }
+}
+
+/// Sends SIGKILL to a process, if it is still the one that was seen: never to a newer one with the same id.
+pub fn kill(root: &Path, pid: u32, seen: Identity) {
+    if identity(root, pid).is_some_and(|now| now.started == seen.started)
+        && let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw)
+    {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
