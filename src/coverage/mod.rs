@@ -36,6 +36,21 @@ pub fn silence(rows: &[Coverage]) -> Option<String> {
     })
 }
 
+/// Entry points of the instrumentations that must be asked to ignore their declared range; the loader reads them from
+/// `SIGNOZ_INSTRUMENT_BEYOND_RANGE`.
+#[must_use]
+pub fn beyond_range(rows: &[Coverage]) -> Vec<String> {
+    let mut names: Vec<String> = rows
+        .iter()
+        .filter(|row| row.beyond_declared_range)
+        .filter_map(|row| data::proved(row.set, &row.library, &row.version))
+        .map(|proof| proof.entry_point.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 struct Verdict<'a> {
     instrumentation: Option<&'a Instrumentation>,
     supported: Option<String>,
