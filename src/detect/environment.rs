@@ -166,13 +166,10 @@ fn keys(content: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `3.11.7.final.0` and `3.11.7` as `3.11.7`.
+/// `3.11.7.final.0` and `3.11.7+` as `3.11.7`.
 fn plain_version(text: &str) -> String {
-    let parts: Vec<_> = text
-        .split('.')
-        .take(3)
-        .take_while(|part| part.starts_with(|c: char| c.is_ascii_digit()))
-        .collect();
+    let digits = |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let parts: Vec<String> = text.split('.').take(3).map(digits).take_while(|part| !part.is_empty()).collect();
     parts.join(".")
 }
 

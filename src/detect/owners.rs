@@ -77,7 +77,7 @@ fn has(mut item: &Item, keys: &[&str]) -> bool {
 pub(super) fn kept(system: &System, owner: &Owner) -> Vec<PathBuf> {
     let real = owner.folder.canonicalize().unwrap_or_else(|_| owner.folder.clone());
     let found = match owner.tool {
-        PackageTool::Poetry => poetry(system, &owner.folder, &real),
+        PackageTool::Poetry => poetry(system, &real),
         PackageTool::Pipenv => pipenv(system, &real),
         PackageTool::UvProject => system
             .var("UV_PROJECT_ENVIRONMENT")
@@ -89,16 +89,9 @@ pub(super) fn kept(system: &System, owner: &Owner) -> Vec<PathBuf> {
 }
 
 /// `<cache>/virtualenvs/<name>-<hash>-py3.11`, hash being the first eight characters of the base64 SHA-256 of the folder
-/// (poetry, `EnvManager.generate_env_name`).
-fn poetry(system: &System, folder: &Path, real: &Path) -> Vec<PathBuf> {
-    let Some(name) = project_name(folder) else { return Vec::new() };
-    let name: String = name
-        .to_lowercase()
-        .chars()
-        .take(42)
-        .map(|c| if " $`!*@\"\\\r\n\t".contains(c) { '_' } else { c })
-        .collect();
-    let prefix = format!("{name}-{}-py", base64_start(&Sha256::digest(real.to_string_lossy().as_bytes())));
+/// (poetry, `EnvManager.generate_env_name`). The name is written differently by different releases; the hash is enough.
+fn poetry(system: &System, real: &Path) -> Vec<PathBuf> {
+    let mark = format!("-{}-py", base64_start(&Sha256::digest(real.to_string_lossy().as_bytes())));
     let cache = system
         .var("POETRY_CACHE_DIR")
         .map(PathBuf::from)
@@ -109,19 +102,7 @@ fn poetry(system: &System, folder: &Path, real: &Path) -> Vec<PathBuf> {
         .flat_map(|home| [home.join(".cache/pypoetry"), home.join("Library/Caches/pypoetry")]);
     let mut folders: Vec<PathBuf> = cache.into_iter().chain(homes).map(|cache| cache.join("virtualenvs")).collect();
     folders.extend(system.var("POETRY_VIRTUALENVS_PATH").map(PathBuf::from));
-    starting_with(&folders, &prefix)
-}
-
-/// `[project] name` or `[tool.poetry] name`.
-fn project_name(folder: &Path) -> Option<String> {
-    let content = text::read(&folder.join("pyproject.toml")).ok()?;
-    let document = Document::parse(content.as_str()).ok()?;
-    let root = document.as_item();
-    let name = root
-        .get("project")
-        .and_then(|project| project.get("name"))
-        .or_else(|| root.get("tool")?.get("poetry")?.get("name"))?;
-    name.as_str().map(str::to_owned)
+    named(&folders, |name| name.contains(&mark))
 }
 
 /// `~/.local/share/virtualenvs/<name>-<hash>`; its `.project` file holds the project's folder (pipenv, `virtualenv.py`).
@@ -134,18 +115,20 @@ fn pipenv(system: &System, real: &Path) -> Vec<PathBuf> {
         .collect();
     let home = system.home.as_ref().map(|home| home.join(".local/share/virtualenvs"));
     let folders: Vec<PathBuf> = system.var("WORKON_HOME").map(PathBuf::from).into_iter().chain(home).collect();
-    starting_with(&folders, &format!("{name}-"))
-        .into_iter()
-        .filter(|root| text::read(&root.join(".project")).is_ok_and(|project| Path::new(project.trim()) == real))
-        .collect()
+    named(&folders, |found| {
+        found.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-'))
+    })
+    .into_iter()
+    .filter(|root| text::read(&root.join(".project")).is_ok_and(|project| Path::new(project.trim()) == real))
+    .collect()
 }
 
-fn starting_with(folders: &[PathBuf], prefix: &str) -> Vec<PathBuf> {
+fn named(folders: &[PathBuf], fits: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = folders
         .iter()
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flat_map(Iterator::flatten)
-        .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)))
+        .filter(|entry| entry.file_name().to_str().is_some_and(&fits))
         .map(|entry| entry.path())
         .collect();
     found.sort();
