@@ -19,6 +19,7 @@
 //! | `cli` | flags | `domain`, `error`, `wizard` |
 //! | `app` | the one pipeline; nobody imports it | everything |
 
+pub mod cli;
 pub mod coverage;
 pub mod detect;
 pub mod domain;
@@ -28,4 +29,6 @@ pub mod packages;
 pub mod planner;
 pub mod system;
 pub mod tap;
+pub mod ui;
 pub mod verify;
+pub mod wizard;

@@ -1,6 +1,6 @@
 //! Distributions, requirements and what a resolver says would happen to them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// An installed distribution, as its `dist-info` folder tells it.
@@ -19,7 +19,7 @@ pub struct Distribution {
 }
 
 /// The tool that owns the environment's packages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PackageTool {
     /// `python -m pip`, in a venv, a conda prefix or the system.

@@ -215,9 +215,15 @@ pub struct Report {
     /// What was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// What the receiver counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tap: Option<TapReport>,
     /// What was put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo: Option<UndoReport>,
+    /// Pages of `--explain`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<Page>,
     /// What to look at, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -247,7 +253,9 @@ impl Report {
             resolution: None,
             plan: None,
             verification: None,
+            tap: None,
             undo: None,
+            pages: Vec::new(),
             warnings: Vec::new(),
             error: None,
             next: Vec::new(),
@@ -273,4 +281,33 @@ pub struct Kept {
     pub why: String,
     /// How to remove it by hand.
     pub manual: String,
+}
+
+/// An offline page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// `family.kebab-name`.
+    pub id: String,
+    /// One sentence.
+    pub title: String,
+    /// The whole page; left out in the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// What `--tap` counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct TapReport {
+    /// Spans received, copies included.
+    pub spans: u64,
+    /// Different span ids.
+    pub unique_spans: u64,
+    /// Span ids that arrived more than once.
+    pub duplicated: u64,
+    /// Export calls refused for their key.
+    pub refused: u64,
+    /// Export calls passed on.
+    pub forwarded: u64,
+    /// Export calls that could not be passed on.
+    pub forward_failed: u64,
 }

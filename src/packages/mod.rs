@@ -2,4 +2,9 @@
 //!
 //! May never believe an exit code: what is installed is read from the environment.
 
+pub mod install;
 pub mod installed;
+mod markers;
+mod output;
+pub mod preflight;
+pub mod tools;

@@ -21,6 +21,14 @@ impl Hook {
             Self::Gunicorn => "gunicorn.conf.py",
         }
     }
+
+    /// What it holds.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Gunicorn => super::templates::GUNICORN_CONF,
+        }
+    }
 }
 
 /// A word that the run script adds to the command.
@@ -56,9 +64,8 @@ pub struct Launch {
     pub programs: &'static [&'static str],
     /// What the run script adds at the end of the command.
     pub adds: &'static [Word],
-    /// Adds nothing when the command has this option already, or the installed release is older than the one named
-    /// (distribution, version).
-    pub option: Option<(&'static str, &'static str, &'static str)>,
+    /// Variables that the run script sets unless they are set already.
+    pub variables: &'static [(&'static str, &'static str)],
     /// Shown to the person: why it is started this way.
     pub why: &'static str,
     /// Shown to the person: what stays imperfect.
@@ -74,7 +81,7 @@ const ANY: Launch = Launch {
     worker_classes: &[],
     programs: &[],
     adds: &[],
-    option: None,
+    variables: &[],
     why: "",
     caveat: None,
     proof: Proof::Matrix,
@@ -124,10 +131,16 @@ pub const TABLE: &[Launch] = &[
     },
     Launch {
         server: ServerKind::Uvicorn,
-        programs: &["uvicorn"],
-        adds: &[Word::Text("--timeout-worker-healthcheck"), Word::Text("30")],
-        option: Some(("--timeout-worker-healthcheck", "uvicorn", "0.37.0")),
+        start: Some(StartMethod::Spawn),
+        // Uvicorn's command line reads its options from variables too (click's prefix): releases that do not know this one
+        // ignore it, and the person's own flag wins.
+        variables: &[("UVICORN_TIMEOUT_WORKER_HEALTHCHECK", "30")],
         why: "workers are new interpreters that import every instrumented library; uvicorn kills a worker that needs more than 5 s to start, so it gets 30",
+        ..ANY
+    },
+    Launch {
+        server: ServerKind::Uvicorn,
+        why: "one process: the loader sends its last spans when it is told to end",
         ..ANY
     },
     Launch {
@@ -321,7 +334,7 @@ mod tests {
                 .contains("before the fork")
         );
         assert!(row(ServerKind::Uvicorn, StartMethod::Reload, false, None).caveat.is_some());
-        assert_eq!(row(ServerKind::Uvicorn, StartMethod::Spawn, false, None).adds.len(), 2);
+        assert_eq!(row(ServerKind::Uvicorn, StartMethod::Spawn, false, None).variables.len(), 1);
     }
 
     #[test]
@@ -344,6 +357,6 @@ mod tests {
     #[test]
     fn the_run_script_needs_one_branch_for_each_program() {
         let programs: Vec<_> = additions().flat_map(|row| row.programs).collect();
-        assert_eq!(programs, [&"gunicorn", &"gunicorn.app.wsgiapp", &"uvicorn"]);
+        assert_eq!(programs, [&"gunicorn", &"gunicorn.app.wsgiapp"]);
     }
 }

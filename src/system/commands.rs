@@ -25,6 +25,8 @@ pub struct Invocation {
     pub unset: Vec<String>,
     /// How long it may take before its group is killed.
     pub deadline: Duration,
+    /// Runs to its end although the run was cancelled: a rollback must not be cut short by the signal that caused it.
+    pub despite_cancel: bool,
 }
 
 impl Invocation {
@@ -36,6 +38,7 @@ impl Invocation {
             set: BTreeMap::new(),
             unset: Vec::new(),
             deadline: Duration::from_secs(600),
+            despite_cancel: false,
         }
     }
 
@@ -64,6 +67,13 @@ impl Invocation {
     #[must_use]
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// To its end, although the run was cancelled.
+    #[must_use]
+    pub const fn despite_cancel(mut self) -> Self {
+        self.despite_cancel = true;
         self
     }
 }
@@ -239,7 +249,7 @@ impl Commands for RealCommands {
                     std::thread::park_timeout(LOOK);
                 }
             }
-            if self.cancel.signal().is_some() {
+            if self.cancel.signal().is_some() && !invocation.despite_cancel {
                 running.kill_group();
                 return Err(io::ErrorKind::Interrupted.into());
             }
@@ -275,6 +285,8 @@ impl Commands for RealCommands {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        // Credentials of this program are for this program: no child sees them in its environment.
+        command.env_remove("SIGNOZ_INGESTION_KEY").env_remove("SIGNOZ_API_KEY");
         for name in &invocation.unset {
             command.env_remove(name);
         }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Ids in one generation; just below what a table of 2^20 buckets holds, about 16 MB.
-pub const GENERATION: usize = 900_000;
+pub(super) const GENERATION: usize = 900_000;
 
 /// Arrivals by span id.
 #[derive(Debug, Default)]

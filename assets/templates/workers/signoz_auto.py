@@ -197,9 +197,12 @@ def _initialise(python_path: Optional[str]) -> None:
     added = [folder for folder in _import_roots() if folder not in sys.path]
     sys.path[:0] = added
     try:
-        auto_instrumentation = importlib.import_module("opentelemetry.instrumentation.auto_instrumentation")
+        from opentelemetry.instrumentation import dependencies
         from opentelemetry.instrumentation.distro import BaseDistro
 
+        # Before the import below binds it: a package without the extra `instruments` makes it raise in old releases.
+        dependencies.get_dist_dependency_conflicts = _tolerant(dependencies.get_dist_dependency_conflicts)
+        auto_instrumentation = importlib.import_module("opentelemetry.instrumentation.auto_instrumentation")
         original = BaseDistro.load_instrumentor
 
         def load(distro: Any, entry_point: Any, **options: Any) -> None:
@@ -220,6 +223,16 @@ def _initialise(python_path: Optional[str]) -> None:
         for folder in added:
             if folder in sys.path:
                 sys.path.remove(folder)
+
+
+def _tolerant(conflicts: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def tolerant(distribution: Any) -> Any:
+        try:
+            return conflicts(distribution)
+        except Exception:
+            return None
+
+    return tolerant
 
 
 def _import_roots() -> List[str]:

@@ -1,0 +1,67 @@
+//! The offline pages of findings.
+
+use super::Context;
+use crate::domain::report::{Page, Report};
+use crate::error::{Error, Result};
+
+macro_rules! page {
+    ($id:literal) => {
+        ($id, include_str!(concat!("../../assets/explain/", $id, ".md")))
+    };
+}
+
+/// Id and text of every page, sorted by id.
+const PAGES: &[(&str, &str)] = &[
+    page!("config.django-settings"),
+    page!("config.left-over-environment"),
+    page!("coverage.server-traced"),
+    page!("ingest.key-accepted"),
+    page!("network.endpoint-reachable"),
+    page!("packages.conflict-free"),
+    page!("packages.setuptools"),
+    page!("process.competing-agent"),
+    page!("process.duplicate-hook"),
+    page!("process.isolated-python"),
+    page!("process.own-provider"),
+    page!("process.reloader"),
+    page!("process.spawned-workers"),
+    page!("python.environment"),
+    page!("span.flushed-at-stop"),
+];
+
+/// One page, or the list of all.
+pub(super) fn run(context: &Context) -> Result<Report> {
+    let id = context.cli.explain.as_deref().unwrap_or_default();
+    let mut report = Report::new("explain");
+    report.pages = if id.is_empty() {
+        PAGES.iter().map(|(id, page)| Page { id: (*id).to_owned(), title: title(page).to_owned(), text: None }).collect()
+    } else {
+        let (id, page) = PAGES.iter().find(|(known, _)| *known == id).ok_or_else(|| {
+            Error::usage(format!("there is no page `{}`", id.escape_debug())).remedy("run `signoz-setup --explain` for the list")
+        })?;
+        vec![Page { id: (*id).to_owned(), title: title(page).to_owned(), text: Some((*page).to_owned()) }]
+    };
+    Ok(report)
+}
+
+/// The first sentence below the heading.
+fn title(page: &str) -> &str {
+    page.lines().nth(2).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_listed_and_names_itself() {
+        let mut files: Vec<String> =
+            std::fs::read_dir("assets/explain").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        let listed: Vec<String> = PAGES.iter().map(|(id, _)| format!("{id}.md")).collect();
+        assert_eq!(files, listed);
+        for (id, page) in PAGES {
+            assert!(page.starts_with(&format!("# {id}\n\n")) && title(page).ends_with('.'), "{id}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Composition: one pipeline, detect → answers → plan → apply → verify → report, and the modes made of its parts.
+//!
+//! Nobody imports this module.
+
+mod answers;
+mod demo;
+mod explain;
+mod rehearse;
+mod setup;
+mod tap;
+mod undo;
+
+use crate::cli::{Cli, When};
+use crate::domain::report::{ErrorReport, Outcome, Report, RunOutcome};
+use crate::error::{Error, Kind, Result};
+use crate::system::System;
+use crate::system::files::open_private;
+use crate::ui::progress::{Manner, Progress};
+use crate::ui::text;
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+
+/// What every mode gets.
+struct Context {
+    cli: Cli,
+    system: System,
+    progress: Progress,
+}
+
+/// Runs the program; returns its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &arguments),
+    };
+    match cli.color {
+        When::Auto => {}
+        When::Always => anstream::ColorChoice::Always.write_global(),
+        When::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    if let Some(shell) = cli.completions {
+        clap_complete::generate(shell, &mut Cli::command(), "signoz-setup", &mut std::io::stdout());
+        return 0;
+    }
+    let json = cli.wants_json();
+    let strict = cli.strict;
+    let mode = mode(&cli);
+    let outcome = log_to_file(&cli).and_then(|()| {
+        let dumb = system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some();
+        let manner = if std::io::stderr().is_terminal() && !cli.plain && !dumb { Manner::Live } else { Manner::Lines };
+        let progress = Progress::start(manner, cli.verbose);
+        let context = Context { cli, system, progress };
+        let report = dispatch(&context);
+        // The moving line is cleared before anything is printed below it.
+        drop(context);
+        report
+    });
+    let mut report = match outcome {
+        Ok(report) => report,
+        Err(error) => failed(mode, &error),
+    };
+    settle(&mut report, strict);
+    print(&report, json);
+    report.exit_code
+}
+
+const fn mode(cli: &Cli) -> &'static str {
+    if cli.rehearse {
+        "rehearse"
+    } else if cli.tap {
+        "tap"
+    } else if cli.demo {
+        "demo"
+    } else if cli.undo {
+        "undo"
+    } else if cli.explain.is_some() {
+        "explain"
+    } else if cli.dry_run {
+        "dry-run"
+    } else {
+        "setup"
+    }
+}
+
+fn dispatch(context: &Context) -> Result<Report> {
+    match mode(&context.cli) {
+        "rehearse" => rehearse::run(context),
+        "tap" => tap::run(context),
+        "demo" => demo::run(context),
+        "undo" => undo::run(context),
+        "explain" => explain::run(context),
+        _ => setup::run(context),
+    }
+}
+
+/// A report for a run that ended with an error.
+fn failed(mode: &'static str, error: &Error) -> Report {
+    let mut report = Report::new(mode);
+    refuse(&mut report, error);
+    report
+}
+
+/// Puts an error into a report that already holds what was found before it.
+fn refuse(report: &mut Report, error: &Error) {
+    report.exit_code = error.kind.exit_code();
+    report.outcome = match error.kind {
+        Kind::Failed | Kind::StepFailed => RunOutcome::Failed,
+        Kind::Usage | Kind::Refused => RunOutcome::Refused,
+        Kind::Interrupted(_) => RunOutcome::Interrupted,
+    };
+    report.error = Some(ErrorReport { what: error.what.clone(), why: error.why.clone(), remedies: error.remedies.clone() });
+}
+
+/// Derives outcome and exit code from what was seen, where no error has set them.
+fn settle(report: &mut Report, strict: bool) {
+    if report.exit_code != 0 {
+        return;
+    }
+    let levels = report.verification.iter().flat_map(|verification| &verification.levels);
+    let seen = |wanted: Outcome| levels.clone().any(|level| level.outcome == wanted);
+    if seen(Outcome::Fail) || seen(Outcome::Unknown) {
+        report.outcome = RunOutcome::Failed;
+        report.exit_code = 1;
+    } else if seen(Outcome::Warn) || !report.warnings.is_empty() {
+        report.outcome = RunOutcome::Warnings;
+        report.exit_code = u8::from(strict);
+    }
+}
+
+fn print(report: &Report, json: bool) {
+    let mut stdout = anstream::stdout();
+    if json {
+        match serde_json::to_string_pretty(report) {
+            Ok(document) => {
+                let _ = writeln!(stdout, "{document}");
+            }
+            Err(error) => {
+                let _ = writeln!(anstream::stderr(), "error: cannot write the report: {error}");
+            }
+        }
+        return;
+    }
+    if report.error.is_none() || report.plan.is_some() || report.environment.is_some() {
+        let _ = write!(stdout, "{}", text::report(report));
+    }
+    if let Some(error) = &report.error {
+        let _ = writeln!(anstream::stderr(), "{}", text::error(error));
+    }
+}
+
+/// Usage errors are clap's words; with `--json` they are still exactly one document.
+fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
+    let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    if json && error.use_stderr() {
+        let words = error.render().to_string();
+        let what = words.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        print(&failed("usage", &Error::usage(what).remedy("run `signoz-setup --help` for the flags")), true);
+    } else {
+        let _ = error.print();
+    }
+    if error.use_stderr() { Kind::Usage.exit_code() } else { 0 }
+}
+
+fn log_to_file(cli: &Cli) -> Result<()> {
+    let Some(path) = &cli.log_file else { return Ok(()) };
+    let file = open_private(path).map_err(|error| Error::io(Kind::Usage, "open the log file", path, &error).remedy("choose another --log-file"))?;
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::DEBUG).with_writer(Mutex::new(file)).finish();
+    // A library's own debug lines may carry request headers: only this program's are kept.
+    let ours = tracing_subscriber::filter::Targets::new().with_target("signoz_setup", tracing::Level::DEBUG);
+    use tracing_subscriber::layer::SubscriberExt;
+    let _ = tracing::subscriber::set_global_default(subscriber.with(ours));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! Set-up and its dry run: the one pipeline.
+
+use super::{Context, answers, refuse};
+use crate::coverage;
+use crate::detect;
+use crate::domain::answers::{Answers, Draft};
+use crate::domain::coverage::CoverageStatus;
+use crate::domain::detection::PythonEnvironment;
+use crate::domain::event::Event;
+use crate::domain::plan::{Change, Plan, StepState};
+use crate::domain::report::{Level, LevelReport, PlanReport, Report, StepRow, Verification};
+use crate::domain::{Coverage, Detection, Resolution, Target};
+use crate::engine::{self, StepDiff};
+use crate::error::{Error, Result};
+use crate::packages;
+use crate::planner;
+use crate::system::System;
+use crate::verify;
+use crate::wizard::question;
+use std::path::Path;
+use std::time::Duration;
+
+/// Runs set-up, or shows what it would do.
+pub(super) fn run(context: &Context) -> Result<Report> {
+    let cli = &context.cli;
+    let project = answers::project(cli)?;
+    if !cli.yes && !cli.dry_run {
+        return Err(Error::usage("guided set-up needs the wizard, which this version does not have yet")
+            .remedy("pass --yes to run without questions, or --dry-run to see the plan first")
+            .remedy("run `signoz-setup --demo` to see the whole job without an account"));
+    }
+    let draft = answers::given(context, &project)?;
+    let mut report = Report::new(if cli.dry_run { "dry-run" } else { "setup" });
+    let done = Pipeline { system: &context.system, project: &project, offline: cli.offline, observer: &|event| context.progress.event(&event) }
+        .run(draft, cli.dry_run, !cli.no_verify, &mut report);
+    if let Err(error) = done {
+        refuse(&mut report, &error);
+    }
+    Ok(report)
+}
+
+/// What the pipeline works on; `--demo` runs the same one.
+pub(super) struct Pipeline<'a> {
+    pub(super) system: &'a System,
+    pub(super) project: &'a Path,
+    pub(super) offline: bool,
+    pub(super) observer: &'a (dyn Fn(Event) + Send + Sync),
+}
+
+impl Pipeline<'_> {
+    /// detect → answers → plan → apply → verify; each result goes into the report as soon as it is known.
+    pub(super) fn run(&self, draft: Draft, dry_run: bool, verify: bool, report: &mut Report) -> Result<()> {
+        self.stage("looking at the project");
+        let detection = detect::run(self.system, self.project, draft.python.as_deref(), self.observer);
+        engine::refuse_foreign_home(&detection.host)?;
+        report.warnings.extend(warnings(&detection));
+        report.environment = Some(detection.clone());
+        let folder = self.project.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let answers = question::finish(draft.or(question::suggest(&detection, &folder)))?;
+        self.usable(&answers)?;
+        let python = environment(&detection)?;
+
+        let coverage = coverage::table(&detection.installed, answers.instrumentation, &python.version);
+        report.coverage.clone_from(&coverage);
+        let resolution = self.resolve(&detection, &answers, python)?;
+        report.resolution = Some(resolution.clone());
+        refuse_conflicts(&resolution, &answers, &mut report.coverage)?;
+        refuse_silence(&coverage, &answers)?;
+
+        let program = packages::program(self.system, python)?;
+        let plan = planner::build(&detection, &answers, &coverage, &resolution, self.project, python, &program, self.offline)?;
+        let _lock = if dry_run { None } else { Some(engine::lock(self.system, self.project)?) };
+        let diffs = engine::diff(self.system, self.project, &plan)?;
+        report.plan = Some(rows(&plan, &diffs, |index| diffs[index].state));
+        if dry_run {
+            return Ok(());
+        }
+        self.system.cancel.check()?;
+        match engine::apply(self.system, self.project, &plan, &diffs, self.observer) {
+            Ok(applied) => report.plan = Some(rows(&plan, &diffs, |index| applied.states[index])),
+            Err(failure) => {
+                report.plan = Some(rows(&plan, &diffs, |index| failure.states[index]));
+                report.undo = Some(failure.restored);
+                return Err(failure.error);
+            }
+        }
+        report.verification = Some(self.verify(&answers, python, verify));
+        self.system.cancel.check()?;
+        report.next = next(&answers, self.project, report);
+        Ok(())
+    }
+
+    fn stage(&self, title: &str) {
+        (self.observer)(Event::Stage { title: title.to_owned() });
+    }
+
+    /// What this version cannot do, or what cannot be reached by name, said before anything happens.
+    fn usable(&self, answers: &Answers) -> Result<()> {
+        if answers.target != Target::Direct {
+            return Err(Error::usage("this version sets up the direct way only").remedy("pass --target direct, or leave it out"));
+        }
+        let crate::domain::answers::Destination::Region(region) = &answers.destination else { return Ok(()) };
+        if region.is_known() {
+            return Ok(());
+        }
+        let host = answers.destination.endpoint().host;
+        let unknown = |why: String| {
+            Error::usage(format!("`{region}` is not a known SigNoz Cloud region"))
+                .because(why)
+                .remedy(format!("pass --region with one of {}", crate::domain::Region::KNOWN.join(", ")))
+        };
+        if self.offline {
+            return Err(unknown(format!("with --offline it cannot be seen whether {host} exists")));
+        }
+        self.stage("looking up the region");
+        let lookup = tokio::time::timeout(Duration::from_secs(10), tokio::net::lookup_host((host.clone(), 443)));
+        match self.system.runtime.block_on(async { lookup.await }) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(unknown(format!("{host} does not resolve"))),
+        }
+    }
+
+    fn resolve(&self, detection: &Detection, answers: &Answers, python: &PythonEnvironment) -> Result<Resolution> {
+        let requirements = planner::requirements(&detection.installed, answers.instrumentation, &python.version);
+        self.stage("asking the resolver what would change");
+        packages::resolve(
+            self.system,
+            &packages::ResolveRequest { python, project: self.project, requirements: &requirements, offline: self.offline },
+            self.observer,
+        )
+    }
+
+    /// Levels 1, 2 and 4; level 3 starts the app, which an unattended set-up does not do by itself.
+    fn verify(&self, answers: &Answers, python: &PythonEnvironment, wanted: bool) -> Verification {
+        let reason = if self.offline { "--offline" } else { "--no-verify" };
+        let skip = |level| LevelReport::not_run(level, reason);
+        let mut verification = Verification::default();
+        if self.offline || !wanted {
+            verification.levels = [Level::Endpoint, Level::Python, Level::Workers, Level::Stored].map(skip).into();
+            return verification;
+        }
+        self.stage("sending a span to the endpoint");
+        let endpoint = verify::endpoint::probe(
+            self.system,
+            &verify::endpoint::ProbeRequest {
+                endpoint: &answers.destination.endpoint(),
+                key: answers.key.as_ref(),
+                protocol: answers.protocol,
+                service_name: &answers.service_name,
+                deadline: Duration::from_secs(30),
+            },
+            self.observer,
+        );
+        self.stage("sending a span from the app's own Python");
+        let python = verify::python::probe(
+            self.system,
+            &verify::python::ProbeRequest {
+                project: self.project,
+                run_script: &self.project.join(".signoz/run.sh"),
+                python: &python.interpreter,
+                protocol: answers.protocol,
+                deadline: Duration::from_secs(45),
+            },
+            self.observer,
+        );
+        let workers = LevelReport::not_run(Level::Workers, "it starts the app; run `signoz-setup --rehearse`");
+        let stored = self.stored(answers, &endpoint, &python);
+        verification.levels = vec![endpoint, python, workers, stored];
+        verification
+    }
+
+    fn stored(&self, answers: &Answers, endpoint: &LevelReport, python: &LevelReport) -> LevelReport {
+        let Some(api_key) = &answers.api_key else {
+            return LevelReport::not_run(Level::Stored, "accepted is not stored; pass --api-key-file (a service account's key) to read the span back");
+        };
+        let Some(base) = self.system.var("SIGNOZ_URL") else {
+            return LevelReport::not_run(Level::Stored, "set SIGNOZ_URL to the address of your SigNoz, such as https://acme.eu.signoz.cloud");
+        };
+        let base: url::Url = match base.parse() {
+            Ok(base) => base,
+            Err(error) => return LevelReport::not_run(Level::Stored, format!("SIGNOZ_URL is not a URL: {error}")),
+        };
+        let Some(trace) = python.trace_id.as_ref().or(endpoint.trace_id.as_ref()) else {
+            return LevelReport::not_run(Level::Stored, "no span was accepted");
+        };
+        self.stage("reading the span back");
+        verify::stored::read_back(self.system, &base, api_key, trace, Duration::from_secs(90), self.observer)
+    }
+}
+
+/// The environment to install into, or why there is none.
+fn environment(detection: &Detection) -> Result<&PythonEnvironment> {
+    let Some(python) = &detection.python else {
+        return Err(Error::refused("no Python environment was found")
+            .because("neither a virtual environment in the project nor a python3 on PATH")
+            .remedy("make one with `python3 -m venv .venv` and install the app into it")
+            .remedy("or pass --python with its interpreter or folder"));
+    };
+    match &python.broken {
+        None => Ok(python),
+        Some(why) => Err(Error::refused(format!("the Python environment `{}` cannot be used", python.interpreter.display()))
+            .because(why.clone())
+            .remedy("make it again (`python3 -m venv --clear .venv`) or pass --python with another one")),
+    }
+}
+
+fn refuse_conflicts(resolution: &Resolution, answers: &Answers, coverage: &mut [Coverage]) -> Result<()> {
+    let Some(first) = resolution.conflicts.first() else { return Ok(()) };
+    for row in coverage.iter_mut().filter(|row| resolution.conflicts.iter().any(|conflict| conflict.package == row.library)) {
+        row.status = CoverageStatus::Conflict;
+        row.note = "the set would break it".to_owned();
+    }
+    let lines: Vec<String> = resolution
+        .conflicts
+        .iter()
+        .map(|conflict| format!("{} {} requires {} but would get {}", conflict.package, conflict.version, conflict.requires, conflict.would_get))
+        .collect();
+    let mut error = Error::refused("the packages would break the app").because(lines.join("; "));
+    if answers.instrumentation == crate::domain::InstrumentationSet::Pinned {
+        error = error.remedy("pass --instrumentation current: newer releases accept newer packages");
+    }
+    if let Some(way_out) = &first.way_out {
+        error = error.remedy(format!("or install {way_out} first, which fits"));
+    }
+    Err(error.remedy("`signoz-setup --explain packages.conflict-free` says more"))
+}
+
+fn refuse_silence(coverage: &[Coverage], answers: &Answers) -> Result<()> {
+    let Some(why) = coverage::silence(coverage).filter(|_| !answers.accept_gaps) else { return Ok(()) };
+    let mut error = Error::refused(format!("the {} set would not trace one request of this app", answers.instrumentation)).because(why);
+    if answers.instrumentation == crate::domain::InstrumentationSet::Pinned {
+        error = error.remedy("pass --instrumentation current");
+    }
+    Err(error.remedy("or pass --accept-gaps to install all the same").remedy("`signoz-setup --explain coverage.server-traced` says more"))
+}
+
+/// What detection saw that deserves a word.
+fn warnings(detection: &Detection) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let (Some(python), false) = (&detection.python, detection.python_candidates.is_empty()) {
+        let others: Vec<String> = detection.python_candidates.iter().map(|other| other.interpreter.display().to_string()).collect();
+        warnings.push(format!(
+            "more than one Python environment could be meant: using {}, not {}; --python chooses",
+            python.interpreter.display(),
+            others.join(", ")
+        ));
+    }
+    if detection.apps.len() > 1 {
+        let apps: Vec<String> = detection.apps.iter().map(|app| app.directory.display().to_string()).collect();
+        warnings.push(format!("this folder holds several apps ({}): give one of them as DIR", apps.join(", ")));
+    }
+    for hazard in &detection.hazards {
+        let place = hazard.because.first().map(|evidence| format!(" [{}]", evidence.source)).unwrap_or_default();
+        warnings.push(format!("{}{place}: {} (--explain {})", hazard.title, hazard.remedy, hazard.id));
+    }
+    warnings
+}
+
+fn rows(plan: &Plan, diffs: &[StepDiff], state: impl Fn(usize) -> StepState) -> PlanReport {
+    let steps = plan
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| StepRow {
+            id: step.id.0.clone(),
+            title: step.title.clone(),
+            why: step.why.clone(),
+            kind: match step.change {
+                Change::WriteFile { .. } => "write_file",
+                Change::EditBlock { .. } => "edit_block",
+                Change::InstallPackages { .. } => "install_packages",
+                Change::RunCommand { .. } => "run_command",
+            },
+            state: state(index),
+            path: match &step.change {
+                Change::WriteFile { path, .. } | Change::EditBlock { path, .. } => Some(path.display().to_string()),
+                Change::InstallPackages { .. } | Change::RunCommand { .. } => None,
+            },
+            diff: diffs[index].diff.clone(),
+            argv: diffs[index].argv.clone(),
+        })
+        .collect();
+    PlanReport { steps }
+}
+
+fn next(answers: &Answers, project: &Path, report: &Report) -> Vec<String> {
+    let mut next = vec![format!("start the app with: {}/.signoz/run.sh", project.display())];
+    let rehearsed = report.verification.as_ref().is_some_and(|verification| !verification.workers.is_empty());
+    if !rehearsed {
+        next.push(format!("prove it for every worker: signoz-setup --rehearse {}", project.display()));
+    }
+    next.push("commit .signoz and signoz-setup.toml; .signoz/otel.env holds the key and is ignored by git".to_owned());
+    if let crate::domain::answers::Destination::Region(_) = answers.destination {
+        next.push(format!("then look for `{}` under Services in SigNoz", answers.service_name));
+    }
+    next.push(format!("take everything back: signoz-setup --undo {}", project.display()));
+    next
+}

@@ -1,0 +1,324 @@
+//! One Python environment, read from its files: version, packages, and why it cannot be used, if so.
+//!
+//! Python itself is started only when no file tells its version.
+
+use super::host::elf_arch;
+use super::text::{self, clean};
+use crate::domain::PackageTool;
+use crate::domain::detection::{EnvironmentKind, Evidence, PythonEnvironment};
+use crate::system::{Invocation, System};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Oldest Python that the pinned packages support (their `Requires-Python`).
+const OLDEST: (u32, u32) = (3, 7);
+
+/// How long an interpreter may take to say its version.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Reads the environment whose root this is; `None` when it is none.
+pub(super) fn at_root(root: &Path, because: Vec<Evidence>) -> Option<PythonEnvironment> {
+    if root.join("conda-meta").is_dir() {
+        return Some(conda(root, because));
+    }
+    let config = text::read(&root.join("pyvenv.cfg")).ok().map(|content| keys(&content))?;
+    let resolved = interpreter(root);
+    let stated = config
+        .get("version")
+        .or_else(|| config.get("version_info"))
+        .map(|text| plain_version(text));
+    let folders = lib_folders(root);
+    let version = stated
+        .clone()
+        .or_else(|| folders.first().map(|(version, _)| version.clone()))
+        .unwrap_or_default();
+    let minor = minor(&version);
+    let mut site_packages: Vec<PathBuf> = folders
+        .iter()
+        .filter(|(found, _)| self::minor(found) == minor || folders.len() == 1)
+        .map(|(_, folder)| folder.join("site-packages"))
+        .filter(|folder| folder.is_dir())
+        .collect();
+    let broken = broken(root, &resolved, &version, &site_packages, &folders);
+    let own_pip = has_pip(&site_packages);
+    if config
+        .get("include-system-site-packages")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        && let Ok(real) = resolved.canonicalize()
+    {
+        site_packages.extend(system_folders(&real, &version));
+    }
+    Some(PythonEnvironment {
+        has_pip: own_pip || has_pip(&site_packages),
+        interpreter: resolved,
+        version,
+        virtualenv: Some(root.to_path_buf()),
+        kind: if config.contains_key("uv") {
+            EnvironmentKind::Uv
+        } else {
+            EnvironmentKind::Venv
+        },
+        package_manager: PackageTool::Pip,
+        site_packages,
+        externally_managed: false,
+        broken,
+        because,
+    })
+}
+
+/// The environment that an interpreter belongs to: a virtual one, a conda prefix, or the machine's own Python.
+pub(super) fn of_interpreter(system: &System, program: &Path, because: Vec<Evidence>) -> Option<PythonEnvironment> {
+    let root = program.parent().filter(|bin| bin.ends_with("bin")).and_then(Path::parent);
+    if let Some(root) = root
+        && let Some(found) = at_root(root, because.clone())
+    {
+        return Some(PythonEnvironment {
+            interpreter: program.to_path_buf(),
+            ..found
+        });
+    }
+    if !program.exists() && fs::symlink_metadata(program).is_err() {
+        return None;
+    }
+    Some(system_python(system, program, because))
+}
+
+/// A Python that no environment surrounds.
+fn system_python(system: &System, program: &Path, because: Vec<Evidence>) -> PythonEnvironment {
+    let real = program.canonicalize();
+    let path = real.as_deref().unwrap_or(program);
+    let version = version_beside(path).or_else(|| ask(system, program)).unwrap_or_default();
+    let site_packages = system_folders(path, &version);
+    let prefix = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let (major, minor_number) = minor(&version).unwrap_or_default();
+    let standard = prefix.join(format!("lib/python{major}.{minor_number}"));
+    PythonEnvironment {
+        interpreter: program.to_path_buf(),
+        broken: match &real {
+            Err(_) => Some("the interpreter does not exist".to_owned()),
+            Ok(real) => unusable(real).or_else(|| too_old(&version)),
+        },
+        version,
+        virtualenv: None,
+        kind: EnvironmentKind::System,
+        package_manager: PackageTool::Pip,
+        has_pip: has_pip(&site_packages),
+        site_packages,
+        // PEP 668: the marker lies in the standard library's folder.
+        externally_managed: standard.join("EXTERNALLY-MANAGED").is_file(),
+        because,
+    }
+}
+
+fn conda(root: &Path, because: Vec<Evidence>) -> PythonEnvironment {
+    let resolved = interpreter(root);
+    let folders = lib_folders(root);
+    let version = conda_version(root)
+        .or_else(|| folders.first().map(|(version, _)| version.clone()))
+        .unwrap_or_default();
+    let site_packages: Vec<_> = folders
+        .iter()
+        .filter(|(found, _)| minor(found) == minor(&version))
+        .map(|(_, folder)| folder.join("site-packages"))
+        .filter(|folder| folder.is_dir())
+        .collect();
+    PythonEnvironment {
+        broken: broken(root, &resolved, &version, &site_packages, &folders),
+        interpreter: resolved,
+        version,
+        virtualenv: Some(root.to_path_buf()),
+        kind: EnvironmentKind::Conda,
+        package_manager: PackageTool::Conda,
+        has_pip: has_pip(&site_packages),
+        site_packages,
+        externally_managed: false,
+        because,
+    }
+}
+
+/// `conda-meta/python-3.11.7-h1234.json`.
+fn conda_version(root: &Path) -> Option<String> {
+    fs::read_dir(root.join("conda-meta")).ok()?.flatten().find_map(|entry| {
+        let name = entry.file_name();
+        let rest = name.to_str()?.strip_prefix("python-")?.strip_suffix(".json")?;
+        let version = rest.split('-').next()?;
+        version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
+    })
+}
+
+/// `bin/python`, or the first of its names that is there, even as a dangling link.
+fn interpreter(root: &Path) -> PathBuf {
+    ["python", "python3"]
+        .iter()
+        .map(|name| root.join("bin").join(name))
+        .find(|path| fs::symlink_metadata(path).is_ok())
+        .unwrap_or_else(|| root.join("bin/python"))
+}
+
+fn keys(content: &str) -> BTreeMap<String, String> {
+    content
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.trim().to_ascii_lowercase(), clean(value.trim())))
+        .collect()
+}
+
+/// `3.11.7.final.0` and `3.11.7` as `3.11.7`.
+fn plain_version(text: &str) -> String {
+    let parts: Vec<_> = text
+        .split('.')
+        .take(3)
+        .take_while(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    parts.join(".")
+}
+
+/// `(3, 11)`.
+pub(super) fn minor(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// `lib/pythonX.Y` folders, newest first.
+fn lib_folders(root: &Path) -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for lib in ["lib", "lib64"] {
+        let folder = root.join(lib);
+        // `lib64` is a link to `lib` nearly everywhere.
+        if lib == "lib64" && fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_symlink()) {
+            continue;
+        }
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if let Some(version) = entry.file_name().to_str().and_then(|name| name.strip_prefix("python"))
+                && minor(version).is_some()
+            {
+                found.push((version.to_owned(), entry.path()));
+            }
+        }
+    }
+    found.sort_by_key(|(version, _)| std::cmp::Reverse(minor(version)));
+    found
+}
+
+fn broken(root: &Path, interpreter: &Path, version: &str, site_packages: &[PathBuf], folders: &[(String, PathBuf)]) -> Option<String> {
+    let Ok(link) = fs::symlink_metadata(interpreter) else {
+        return Some("it has no `bin/python`".to_owned());
+    };
+    let Ok(real) = interpreter.canonicalize() else {
+        let target = fs::read_link(interpreter).unwrap_or_default();
+        return Some(if link.is_symlink() {
+            clean(&format!(
+                "its interpreter is a link to `{}`, which does not exist",
+                target.display()
+            ))
+        } else {
+            "its interpreter cannot be reached".to_owned()
+        });
+    };
+    if let Some(why) = unusable(&real).or_else(|| too_old(version)) {
+        return Some(why);
+    }
+    if site_packages.is_empty() {
+        return Some(match folders.first() {
+            Some((other, _)) if minor(other) != minor(version) => {
+                format!("its packages are for Python {other}, but it says that it is Python {version}")
+            }
+            _ => clean(&format!("it has no `site-packages` below `{}`", root.join("lib").display())),
+        });
+    }
+    // The machine's Python moved on under a virtual environment that links to it.
+    let linked = real
+        .file_name()
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.strip_prefix("python"))
+        .and_then(minor);
+    match (linked, minor(version)) {
+        (Some(now), Some(made)) if now != made => Some(format!(
+            "it was made for Python {}.{}, but its interpreter is now Python {}.{}",
+            made.0, made.1, now.0, now.1
+        )),
+        _ => None,
+    }
+}
+
+/// Not executable, or built for another processor.
+fn unusable(real: &Path) -> Option<String> {
+    let metadata = fs::metadata(real).ok()?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        return Some("its interpreter is not an executable file".to_owned());
+    }
+    let built = elf_arch(real)?;
+    let here = std::env::consts::ARCH;
+    // A 64-bit x86 machine runs 32-bit programs.
+    let runs = built == here || (here == "x86_64" && built == "x86");
+    (!runs).then(|| format!("its interpreter was built for {built}, this machine is {here}"))
+}
+
+fn too_old(version: &str) -> Option<String> {
+    let found = minor(version)?;
+    (found < OLDEST).then(|| {
+        format!(
+            "Python {version} is older than {}.{}, the oldest that OpenTelemetry supports",
+            OLDEST.0, OLDEST.1
+        )
+    })
+}
+
+fn has_pip(site_packages: &[PathBuf]) -> bool {
+    site_packages
+        .iter()
+        .any(|folder| folder.join("pip/__init__.py").is_file() || folder.join("pip").is_dir())
+}
+
+/// Folders of the packages of a Python that is no virtual environment.
+fn system_folders(interpreter: &Path, version: &str) -> Vec<PathBuf> {
+    let Some((major, minor)) = minor(version) else { return Vec::new() };
+    let Some(prefix) = interpreter.parent().and_then(Path::parent) else {
+        return Vec::new();
+    };
+    let name = format!("python{major}.{minor}");
+    [
+        prefix.join("local/lib").join(&name).join("dist-packages"),
+        prefix.join("lib").join(&name).join("site-packages"),
+        prefix.join("lib").join(&name).join("dist-packages"),
+        prefix.join(format!("lib/python{major}/dist-packages")),
+    ]
+    .into_iter()
+    .filter(|folder| folder.is_dir())
+    .collect()
+}
+
+/// What the files around an interpreter say: the headers' `PY_VERSION`, the name of its folder, its own name.
+fn version_beside(real: &Path) -> Option<String> {
+    let prefix = real.parent()?.parent()?;
+    let name = real.file_name()?.to_str()?;
+    let own = name.strip_prefix("python").filter(|version| minor(version).is_some());
+    if let Some(short) = own
+        && let Ok(header) = text::read(&prefix.join(format!("include/python{short}/patchlevel.h")))
+        && let Some(full) = header.lines().find_map(|line| line.strip_prefix("#define PY_VERSION"))
+    {
+        let full = plain_version(full.trim().trim_matches('"'));
+        if minor(&full) == minor(short) {
+            return Some(full);
+        }
+    }
+    let folder = prefix.file_name()?.to_str()?;
+    let folder = folder.strip_prefix("cpython-").unwrap_or(folder);
+    let named = plain_version(folder.split('-').next().unwrap_or_default());
+    if named.split('.').count() == 3 && own.is_none_or(|own| minor(own) == minor(&named)) {
+        return Some(named);
+    }
+    own.map(str::to_owned)
+}
+
+/// Starts the interpreter: the last resort, for a wrapper script or a copy without its name.
+fn ask(system: &System, program: &Path) -> Option<String> {
+    let code = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
+    let invocation = Invocation::new([program.to_str()?, "-E", "-S", "-c", code]).deadline(DEADLINE);
+    let finished = system.commands.run(&invocation, &mut |_| {}).ok()?;
+    let version = plain_version(finished.stdout.trim());
+    (finished.success() && minor(&version).is_some()).then_some(version)
+}

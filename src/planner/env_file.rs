@@ -1,0 +1,56 @@
+//! `.signoz/otel.env`: one `NAME=value` per line, read alike by the run script, systemd's `EnvironmentFile` and
+//! `docker --env-file`.
+//!
+//! The three differ in quotes, backslashes and comments, so that none of these may stand in a value: what a person
+//! typed is percent-encoded, as the W3C Baggage format of `OTEL_RESOURCE_ATTRIBUTES` wants it anyway.
+
+use crate::domain::Answers;
+use crate::domain::plan::Content;
+
+/// The file.
+#[must_use]
+pub fn content(answers: &Answers) -> Content {
+    let mut attributes = format!("service.name={}", encode(answers.service_name.as_str()));
+    if let Some(environment) = &answers.deployment_environment {
+        attributes.push_str(&format!(",deployment.environment={}", encode(environment.as_str())));
+    }
+    let text = format!(
+        "\
+# Written by signoz-setup. Holds the ingestion key: keep it out of git and of images.
+OTEL_RESOURCE_ATTRIBUTES={attributes}
+OTEL_EXPORTER_OTLP_ENDPOINT={}
+OTEL_EXPORTER_OTLP_PROTOCOL={}
+OTEL_TRACES_EXPORTER=otlp
+# The distribution would switch these on by itself.
+OTEL_METRICS_EXPORTER=none
+OTEL_LOGS_EXPORTER=none
+",
+        answers.destination.endpoint(),
+        answers.protocol,
+    );
+    match &answers.key {
+        Some(key) => Content::text(text).then("OTEL_EXPORTER_OTLP_HEADERS=signoz-ingestion-key=").then_key(key.clone()).then("\n"),
+        None => Content::text(text),
+    }
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986); the SDK decodes it (seen in 1.17.0).
+fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_readers_treat_differently_is_left() {
+        assert_eq!(encode("shop-1.api_v~2"), "shop-1.api_v~2");
+        assert_eq!(encode("it's \"$(x)\"\\,é"), "it%27s%20%22%24%28x%29%22%5C%2C%C3%A9");
+    }
+}

@@ -1,0 +1,5 @@
+//! Shows; never decides. The report goes to standard output, progress to standard error.
+
+pub mod progress;
+pub mod style;
+pub mod text;

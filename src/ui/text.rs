@@ -1,0 +1,256 @@
+//! The report as text for people. Everything here is also in the JSON document; this only chooses words and order.
+
+use super::style::{self, BAD, CARE, DIM, GOOD, TITLE, paint};
+use crate::domain::coverage::{Coverage, CoverageStatus};
+use crate::domain::detection::{Detection, PythonEnvironment, Server};
+use crate::domain::plan::StepState;
+use crate::domain::report::{ErrorReport, Level, Outcome, Report, RunOutcome, StepRow, UndoReport, Verification, WorkerRow};
+use std::fmt::Write;
+
+/// The whole report.
+#[must_use]
+pub fn report(report: &Report) -> String {
+    let mut text = String::new();
+    if !report.pages.is_empty() {
+        for page in &report.pages {
+            line(&mut text, page.text.as_deref().unwrap_or(&format!("{:<32} {}", page.id, page.title)).trim_end());
+        }
+        return text;
+    }
+    if let Some(detection) = &report.environment {
+        environment(&mut text, detection);
+    }
+    coverage(&mut text, &report.coverage);
+    if let Some(plan) = &report.plan {
+        steps(&mut text, &plan.steps, report.mode == "dry-run");
+    }
+    if let Some(tap) = &report.tap {
+        title(&mut text, "Received");
+        line(&mut text, &format!("  {} spans, {} different, {} of them more than once", tap.spans, tap.unique_spans, tap.duplicated));
+        if tap.forwarded + tap.forward_failed > 0 {
+            line(&mut text, &format!("  {} exports passed on, {} could not be", tap.forwarded, tap.forward_failed));
+        }
+    }
+    if let Some(undo) = &report.undo {
+        undone(&mut text, undo);
+    }
+    if let Some(verification) = &report.verification {
+        verified(&mut text, verification);
+    }
+    if !report.warnings.is_empty() {
+        title(&mut text, "Look at");
+        for warning in &report.warnings {
+            line(&mut text, &format!("  {} {warning}", paint(CARE, "!")));
+        }
+    }
+    if !report.next.is_empty() {
+        title(&mut text, "Next");
+        for next in &report.next {
+            line(&mut text, &format!("  {next}"));
+        }
+    }
+    let (style, words) = match report.outcome {
+        RunOutcome::Ok => (GOOD, "done"),
+        RunOutcome::Warnings => (CARE, "done, with something to look at"),
+        RunOutcome::Failed => (BAD, "failed"),
+        RunOutcome::Refused => (BAD, "refused: nothing was changed"),
+        RunOutcome::Interrupted => (BAD, "interrupted"),
+    };
+    line(&mut text, "");
+    line(&mut text, &format!("{} (exit code {})", paint(style, words), report.exit_code));
+    text
+}
+
+/// An error, for standard error.
+#[must_use]
+pub fn error(error: &ErrorReport) -> String {
+    let mut text = format!("{} {}", paint(BAD, "error:"), error.what);
+    if let Some(why) = &error.why {
+        let _ = write!(text, "\n  because: {why}");
+    }
+    for remedy in &error.remedies {
+        let _ = write!(text, "\n  {} {remedy}", paint(TITLE, "hint:"));
+    }
+    text
+}
+
+fn environment(text: &mut String, detection: &Detection) {
+    title(text, "Found");
+    match &detection.python {
+        Some(python) => {
+            fact(text, "python", &interpreter(python), python.because.first().map(|evidence| evidence.source.as_str()));
+            for other in &detection.python_candidates {
+                fact(text, "or", &interpreter(other), other.because.first().map(|evidence| evidence.source.as_str()));
+            }
+        }
+        None => fact(text, "python", "none", None),
+    }
+    for framework in &detection.frameworks {
+        let version = framework.version.as_deref().unwrap_or("required, not installed");
+        fact(text, "library", &format!("{} {version}", framework.name), framework.because.first().map(|evidence| evidence.source.as_str()));
+    }
+    for server in &detection.servers {
+        fact(text, "start", &command(server), server.because.first().map(|evidence| evidence.source.as_str()));
+    }
+    if detection.apps.len() > 1 {
+        for app in &detection.apps {
+            fact(text, "app", &app.directory.display().to_string(), app.because.first().map(|evidence| evidence.source.as_str()));
+        }
+    }
+    for note in &detection.notes {
+        line(text, &format!("  {} {note}", paint(DIM, "note")));
+    }
+}
+
+fn interpreter(python: &PythonEnvironment) -> String {
+    let broken = python.broken.as_ref().map(|why| format!(", broken: {why}")).unwrap_or_default();
+    format!("{} ({}, {}{broken})", python.interpreter.display(), python.version, python.package_manager.as_str())
+}
+
+fn command(server: &Server) -> String {
+    let mut text = server.command.join(" ");
+    if let Some(workers) = server.workers.filter(|workers| *workers > 1) {
+        let _ = write!(text, "  ({workers} workers)");
+    }
+    text
+}
+
+fn fact(text: &mut String, name: &str, value: &str, source: Option<&str>) {
+    let source = source.map(|source| paint(DIM, format!("  {source}"))).unwrap_or_default();
+    line(text, &format!("  {name:<8} {value}{source}"));
+}
+
+/// The coverage table.
+pub fn coverage(text: &mut String, rows: &[Coverage]) {
+    if rows.is_empty() {
+        return;
+    }
+    title(text, &format!("What will be traced ({})", rows[0].set));
+    let width = rows.iter().map(|row| row.library.chars().count() + row.version.chars().count() + 1).max().unwrap_or(0);
+    for row in rows {
+        let mark = match row.status {
+            CoverageStatus::Traced => paint(GOOD, "✓"),
+            CoverageStatus::OutOfRange | CoverageStatus::NoInstrumentation => paint(CARE, "–"),
+            CoverageStatus::Conflict => paint(BAD, "×"),
+        };
+        let name = format!("{} {}", row.library, row.version);
+        line(text, &format!("  {mark} {name:<width$}  {}", row.note));
+    }
+}
+
+fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
+    let pending = rows.iter().filter(|row| row.state == StepState::Pending).count();
+    let heading = match (diffs, pending) {
+        (true, 0) => "Plan: nothing to do, everything is as it should be".to_owned(),
+        (true, count) => format!("Plan: {count} to do (nothing was written)"),
+        (false, _) if rows.iter().all(|row| row.state == StepState::Satisfied) => "Steps: nothing to do, everything was as it should be".to_owned(),
+        (false, _) => "Steps".to_owned(),
+    };
+    title(text, &heading);
+    for row in rows {
+        line(text, &format!("  {} {}", style::step(row.state), row.title));
+        if diffs && row.state == StepState::Pending {
+            line(text, &format!("      {}", paint(DIM, &row.why)));
+            if let Some(argv) = &row.argv {
+                line(text, &format!("      $ {}", argv.join(" ")));
+            }
+            if let Some(diff) = &row.diff {
+                for changed in diff.lines() {
+                    let style = match changed.chars().next() {
+                        Some('+') => GOOD,
+                        Some('-') => BAD,
+                        _ => DIM,
+                    };
+                    line(text, &format!("      {}", paint(style, changed)));
+                }
+            }
+        }
+    }
+}
+
+fn undone(text: &mut String, undo: &UndoReport) {
+    title(text, if undo.restored.is_empty() && undo.kept.is_empty() { "Nothing to undo" } else { "Put back" });
+    for restored in &undo.restored {
+        line(text, &format!("  {} {restored}", paint(GOOD, "↩")));
+    }
+    for kept in &undo.kept {
+        line(text, &format!("  {} kept {}: {}", paint(CARE, "!"), kept.what, kept.why));
+        line(text, &format!("      {}", kept.manual));
+    }
+}
+
+fn verified(text: &mut String, verification: &Verification) {
+    title(text, "Verified");
+    for level in &verification.levels {
+        let name = match level.level {
+            Level::Endpoint => "endpoint",
+            Level::Python => "python",
+            Level::Workers => "workers",
+            Level::Stored => "stored",
+        };
+        let latency = level.latency_ms.map(|ms| paint(DIM, format!("  {ms} ms"))).unwrap_or_default();
+        line(text, &format!("  {} {name:<9} {}{latency}", style::outcome(level.outcome), level.detail));
+        if matches!(level.outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown) {
+            if let Some(remedy) = &level.remedy {
+                line(text, &format!("      {} {remedy}", paint(TITLE, "hint:")));
+            }
+        }
+        if let Some(trace) = &level.trace_id {
+            line(text, &format!("      {}", paint(DIM, format!("trace {trace}"))));
+        }
+    }
+    if !verification.workers.is_empty() {
+        line(text, "");
+        text.push_str(&workers(&verification.workers));
+        if let Some(lost) = verification.lost_at_stop {
+            line(text, &format!("  at SIGTERM {lost} of the last requests' spans were lost"));
+        }
+    }
+}
+
+/// The table of worker processes.
+#[must_use]
+pub fn workers(rows: &[WorkerRow]) -> String {
+    let mut text = String::new();
+    let header = format!("  {:<8} {:<10} {:>8} {:>8} {:>8} {:>6} {:>6}", "worker", "server", "requests", "spans", "unique", "lost", "twice");
+    line(&mut text, &paint(TITLE, header));
+    let total = WorkerRow {
+        requests: rows.iter().map(|row| row.requests).sum(),
+        spans: rows.iter().map(|row| row.spans).sum(),
+        unique_spans: rows.iter().map(|row| row.unique_spans).sum(),
+        lost: rows.iter().map(|row| row.lost).sum(),
+        duplicated: rows.iter().map(|row| row.duplicated).sum(),
+        ..WorkerRow::default()
+    };
+    for (name, row) in rows.iter().map(|row| (row.pid.to_string(), row)).chain([("total".to_owned(), &total)]) {
+        let bad = |count: u64| {
+            let cell = format!("{count:>6}");
+            if count == 0 { cell } else { paint(BAD, cell) }
+        };
+        line(
+            &mut text,
+            &format!(
+                "  {name:<8} {:<10} {:>8} {:>8} {:>8} {} {}",
+                row.server,
+                row.requests,
+                row.spans,
+                row.unique_spans,
+                bad(row.lost),
+                bad(row.duplicated)
+            ),
+        );
+    }
+    text
+}
+
+fn title(text: &mut String, words: &str) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    line(text, &paint(TITLE, words));
+}
+
+fn line(text: &mut String, words: &str) {
+    text.push_str(words);
+    text.push('\n');
+}

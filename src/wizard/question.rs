@@ -1,0 +1,156 @@
+//! Every answer that set-up needs: its title, help, flag and variable, what is suggested, and whether it can stay open.
+
+use crate::domain::answers::{Answers, Destination, Draft};
+use crate::domain::{Detection, InstrumentationSet, Protocol, ServiceName, Target};
+use crate::error::{Error, Result};
+
+/// One question.
+#[derive(Debug, Clone, Copy)]
+pub struct Question {
+    /// Stable id; the answer's name in `signoz-setup.toml`, where it may stand there.
+    pub id: &'static str,
+    /// As it is asked.
+    pub title: &'static str,
+    /// What depends on it, one sentence.
+    pub help: &'static str,
+    /// The flag that answers it.
+    pub flag: &'static str,
+    /// The variable that answers it.
+    pub variable: Option<&'static str>,
+    /// Whether the draft leaves it open although the run needs it.
+    pub open: fn(&Draft) -> bool,
+}
+
+/// All questions, in the order in which they are asked.
+pub const QUESTIONS: &[Question] = &[
+    Question {
+        id: "target",
+        title: "Which way do the spans take?",
+        help: "direct sends straight to SigNoz; the others go through a collector",
+        flag: "--target",
+        variable: None,
+        open: |_| false,
+    },
+    Question {
+        id: "region",
+        title: "What is your SigNoz Cloud region?",
+        help: "SigNoz shows it under Settings, Ingestion; a self-hosted SigNoz has an endpoint instead (--endpoint or SIGNOZ_ENDPOINT)",
+        flag: "--region",
+        variable: Some("SIGNOZ_REGION"),
+        open: |draft| draft.region.is_none() && draft.endpoint.is_none(),
+    },
+    Question {
+        id: "ingestion-key",
+        title: "What is your ingestion key?",
+        help: "SigNoz shows it under Settings, Ingestion; it is written to .signoz/otel.env (0600) and nowhere else",
+        flag: "--ingestion-key-file",
+        variable: Some("SIGNOZ_INGESTION_KEY"),
+        open: |draft| draft.key.is_none() && draft.endpoint.is_none(),
+    },
+    Question {
+        id: "service-name",
+        title: "Under which name should the app appear?",
+        help: "without one, every app lands under unknown_service",
+        flag: "--service-name",
+        variable: Some("OTEL_SERVICE_NAME"),
+        open: |draft| draft.service_name.is_none(),
+    },
+    Question {
+        id: "command",
+        title: "How is the app started?",
+        help: "the command that starts it today, for example `gunicorn app:app --workers 4`",
+        flag: "-- COMMAND",
+        variable: None,
+        open: |draft| draft.command.is_none(),
+    },
+];
+
+/// What detection would answer; fills what the person left open.
+#[must_use]
+pub fn suggest(detection: &Detection, folder: &str) -> Draft {
+    Draft {
+        target: Some(Target::Direct),
+        service_name: service_name(folder),
+        protocol: Some(Protocol::default()),
+        instrumentation: Some(InstrumentationSet::default()),
+        command: detection.servers.first().map(|server| server.command.clone()),
+        ..Draft::default()
+    }
+}
+
+fn service_name(folder: &str) -> Option<ServiceName> {
+    folder.trim().parse().ok()
+}
+
+/// The first question that is still open.
+#[must_use]
+pub fn next(draft: &Draft) -> Option<&'static Question> {
+    QUESTIONS.iter().find(|question| (question.open)(draft))
+}
+
+/// Turns a draft without open questions into answers.
+///
+/// # Errors
+/// A usage error that names the flag and the variable of every question that is still open.
+pub fn finish(draft: Draft) -> Result<Answers> {
+    let open: Vec<&Question> = QUESTIONS.iter().filter(|question| (question.open)(&draft)).collect();
+    if let Some(first) = open.first() {
+        let mut error = Error::usage(format!("`{}` has no answer", first.title));
+        if open.len() > 1 {
+            let rest: Vec<String> = open.iter().skip(1).map(|question| format!("`{}`", question.title)).collect();
+            error = error.because(format!("{} {} open as well", rest.join(" and "), if rest.len() == 1 { "is" } else { "are" }));
+        }
+        for question in open {
+            let variable = question.variable.map(|name| format!(" or set {name}")).unwrap_or_default();
+            error = error.remedy(format!("pass {}{variable}: {}", question.flag, question.help));
+        }
+        return Err(error);
+    }
+    let destination = match (draft.endpoint, draft.region) {
+        (Some(endpoint), _) => Destination::Endpoint(endpoint),
+        (None, Some(region)) => Destination::Region(region),
+        (None, None) => return Err(Error::usage("neither a region nor an endpoint was given")),
+    };
+    let (Some(service_name), Some(command)) = (draft.service_name, draft.command) else {
+        return Err(Error::usage("an answer is missing"));
+    };
+    Ok(Answers {
+        target: draft.target.unwrap_or(Target::Direct),
+        destination,
+        key: draft.key,
+        api_key: draft.api_key,
+        service_name,
+        deployment_environment: draft.deployment_environment,
+        protocol: draft.protocol.unwrap_or_default(),
+        instrumentation: draft.instrumentation.unwrap_or_default(),
+        accept_gaps: draft.accept_gaps.unwrap_or(false),
+        command,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_answer_names_its_flag_and_its_variable() {
+        let error = finish(Draft::default()).unwrap_err();
+        assert_eq!(error.kind.exit_code(), 2);
+        let text = error.to_string();
+        for word in ["--region", "SIGNOZ_REGION", "--ingestion-key-file", "SIGNOZ_INGESTION_KEY", "--service-name", "OTEL_SERVICE_NAME", "-- COMMAND"] {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_needs_neither_region_nor_key() {
+        let draft = Draft {
+            endpoint: Some("http://localhost:4317".parse().unwrap()),
+            service_name: Some("shop".parse().unwrap()),
+            command: Some(vec!["flask".to_owned(), "run".to_owned()]),
+            ..Draft::default()
+        };
+        assert!(next(&draft).is_none());
+        assert!(finish(draft).is_ok());
+    }
+}
