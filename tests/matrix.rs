@@ -19,7 +19,7 @@ use signoz_setup::domain::report::Outcome;
 use signoz_setup::domain::target::Protocol;
 use signoz_setup::system::{Cancel, System, process};
 use signoz_setup::tap::{Tap, TapOptions};
-use signoz_setup::verify::workers::{Limits, Receiver, RehearsalRequest, Rehearsed, rehearse};
+use signoz_setup::verify::workers::{Receiver, RehearsalRequest, Rehearsed, rehearse};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -307,11 +307,8 @@ fn run(system: &System, row: &Row) -> Seen {
         path: "/",
         requests_per_worker: 5,
         expected_workers: Some(row.case.workers),
-        limits: Limits {
-            serve: Duration::from_secs(120),
-            settle: Duration::from_secs(if row.way == Way::Docs { 5 } else { 20 }),
-            ..Limits::default()
-        },
+        time_limit: Duration::from_secs(120),
+        settle: Duration::from_secs(if row.way == Way::Docs { 5 } else { 20 }),
     };
     let rehearsed = rehearse(system, &request, &|_| {}).unwrap();
     Seen {

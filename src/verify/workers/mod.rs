@@ -73,29 +73,16 @@ pub struct RehearsalRequest<'a> {
     pub requests_per_worker: u32,
     /// How many worker processes there must be; `None` when the server decides.
     pub expected_workers: Option<u32>,
-    /// How long each part may take.
-    pub limits: Limits,
-}
-
-/// How long the parts of a rehearsal may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Start and requests together.
-    pub serve: Duration,
-    /// From the last request to the last span.
+    /// How long start and requests may take together.
+    pub time_limit: Duration,
+    /// How long spans are waited for after the last request; twice that is given to the app to end after SIGTERM.
     pub settle: Duration,
-    /// From SIGTERM to the end of the last process, before it is killed.
-    pub grace: Duration,
 }
 
-impl Default for Limits {
-    /// A minute to start and serve, ten seconds for spans, twenty to end.
-    fn default() -> Self {
-        Self {
-            serve: Duration::from_secs(60),
-            settle: Duration::from_secs(10),
-            grace: Duration::from_secs(20),
-        }
+impl RehearsalRequest<'_> {
+    /// How long the app may take to end before it is killed.
+    fn grace(&self) -> Duration {
+        self.settle * 2
     }
 }
 
@@ -128,7 +115,7 @@ pub fn rehearse(system: &System, request: &RehearsalRequest<'_>, observer: Obser
         return tasks::rehearse(system, request, observer);
     }
     let started = Instant::now();
-    let end = started + request.limits.serve;
+    let end = started + request.time_limit;
     let port = match command::free_port() {
         Ok(port) => port,
         Err(error) => return Ok(verdict::no_port(request, &error)),
@@ -248,7 +235,7 @@ fn wait_for_address(
     end: Instant,
 ) -> Result<Option<SocketAddr>> {
     // A server that was told its port may open others first (a metrics page of the app): patience before those are believed.
-    let patience = Instant::now() + request.limits.serve / 2;
+    let patience = Instant::now() + request.time_limit / 2;
     loop {
         app.look(LOOK * 2)?;
         let listening = app.listening();
@@ -272,7 +259,7 @@ fn wait_for_address(
 
 /// Waits until every request has its span, or the time for that is up.
 fn settle(app: &mut App<'_>, request: &RehearsalRequest<'_>, kind: SpanKind, served: &[Served]) -> Result<()> {
-    let end = Instant::now() + request.limits.settle;
+    let end = Instant::now() + request.settle;
     let slice = Duration::from_millis(100);
     while Instant::now() < end && !request.receiver.ledger.wait(slice, |spans| tally::complete(served, kind, spans)) {
         app.look(Duration::ZERO)?;
@@ -282,7 +269,7 @@ fn settle(app: &mut App<'_>, request: &RehearsalRequest<'_>, kind: SpanKind, ser
 
 /// Waits for the app's end after SIGTERM and for its last spans; false when it had to be killed.
 fn stop(app: &mut App<'_>, request: &RehearsalRequest<'_>, kind: SpanKind, served: &[Served]) -> Result<bool> {
-    let by_itself = app.gone(request.limits.grace)?;
+    let by_itself = app.gone(request.grace())?;
     if !by_itself {
         app.kill();
     }

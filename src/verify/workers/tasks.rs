@@ -41,7 +41,7 @@ struct Sent {
 
 pub(super) fn rehearse(system: &System, request: &RehearsalRequest<'_>, observer: Observer<'_>) -> Result<Rehearsed> {
     let started = Instant::now();
-    let end = started + request.limits.serve;
+    let end = started + request.time_limit;
     let queue = format!("signoz-setup-rehearsal-{:08x}", random() >> 32);
     let Some((program, arguments)) = command::split_at_program(request.server.kind, request.command) else {
         return Ok(verdict::dead(
@@ -145,7 +145,7 @@ fn drive(sender: &Sender<'_>, app: &mut App<'_>, observer: Observer<'_>, started
     } else {
         app.terminate_group();
     }
-    let ended_by_itself = app.gone(request.limits.grace)?;
+    let ended_by_itself = app.gone(request.grace())?;
     app.look(LOOK)?;
     // A task that the worker gave back to the queue unstarted is not a lost span.
     let run = run_by(app, &last);

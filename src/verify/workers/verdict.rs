@@ -143,7 +143,7 @@ pub(super) fn never_listened(request: &RehearsalRequest<'_>, app: &mut App<'_>) 
     let command = super::output::clean(&request.command.join(" "));
     let what = match app.ended() {
         Some(status) if app.processes().is_empty() => format!("`{command}` ended with {} before it listened on any port", said(status)),
-        _ => format!("`{command}` did not listen on any port within {} s", request.limits.serve.as_secs()),
+        _ => format!("`{command}` did not listen on any port within {} s", request.time_limit.as_secs()),
     };
     dead(request, what, &app.tail)
 }
@@ -154,7 +154,7 @@ pub(super) fn never_answered(request: &RehearsalRequest<'_>, app: &mut App<'_>, 
         Some(status) => format!("the app ended with {} before it answered a request", said(status)),
         None => format!(
             "the app listens on {address} but answered no request within {} s; it may speak HTTPS or another protocol there",
-            request.limits.serve.as_secs()
+            request.time_limit.as_secs()
         ),
     };
     dead(request, what, &app.tail)
@@ -241,7 +241,7 @@ fn judge(request: &RehearsalRequest<'_>, seen: &Seen, tally: &Tally, served: &[S
         let _ = write!(
             detail,
             "; only {busy}{want} workers were reached within {} s",
-            request.limits.serve.as_secs()
+            request.time_limit.as_secs()
         );
         remedy = Some("run `signoz-setup --rehearse` again when the machine is less busy".to_owned());
         Outcome::Unknown
@@ -283,7 +283,7 @@ fn judge(request: &RehearsalRequest<'_>, seen: &Seen, tally: &Tally, served: &[S
         outcome = worse(outcome);
     }
     if !seen.ended_by_itself && seen.died.is_none() {
-        let _ = write!(detail, "; it did not end within {} s after SIGTERM and was killed", request.limits.grace.as_secs());
+        let _ = write!(detail, "; it did not end within {} s after SIGTERM and was killed", request.grace().as_secs());
         if request.server.start != StartMethod::Reload {
             remedy.get_or_insert_with(|| {
                 "set OTEL_METRICS_EXPORTER=none in `.signoz/otel.env`: a metrics reader can hold uWSGI at its end".to_owned()
