@@ -73,7 +73,11 @@ impl Proved {
     /// Whether a version belongs to a minor series of which a release was tested.
     #[must_use]
     pub fn covers(&self, version: &str) -> bool {
-        let series = |text: &str| text.parse::<Version>().ok().map(|version| (version.release().first().copied(), version.release().get(1).copied()));
+        let series = |text: &str| {
+            text.parse::<Version>()
+                .ok()
+                .map(|version| (version.release().first().copied(), version.release().get(1).copied()))
+        };
         let wanted = series(version);
         wanted.is_some() && self.versions.iter().any(|tested| series(tested) == wanted)
     }
@@ -81,7 +85,11 @@ impl Proved {
     /// The tested series, for people: `3.0, 3.1`.
     #[must_use]
     pub fn series(&self) -> String {
-        let mut series: Vec<String> = self.versions.iter().map(|version| version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")).collect();
+        let mut series: Vec<String> = self
+            .versions
+            .iter()
+            .map(|version| version.splitn(3, '.').take(2).collect::<Vec<_>>().join("."))
+            .collect();
         series.dedup();
         series.join(", ")
     }
@@ -132,15 +140,23 @@ fn data() -> &'static Data {
         struct ProvedFile {
             proved: Vec<Proved>,
         }
-        let Ok(file) = toml_edit::de::from_str::<File>(PACKAGES) else { return Data::default() };
+        let Ok(file) = toml_edit::de::from_str::<File>(PACKAGES) else {
+            return Data::default();
+        };
         let rows = FILES
             .iter()
             .filter_map(|(name, json)| Some((*name, file.sets.get(*name)?.clone(), serde_json::from_str::<Release>(json).ok()?)))
             // A file from before the last change of the pins would promise what is not installed.
             .filter(|(_, pins, release)| pins.distro == release.distro && pins.exporter == release.exporter)
             .collect();
-        let proved = toml_edit::de::from_str::<ProvedFile>(PROVED).map(|file| file.proved).unwrap_or_default();
-        Data { rows, guard: file.guard, proved }
+        let proved = toml_edit::de::from_str::<ProvedFile>(PROVED)
+            .map(|file| file.proved)
+            .unwrap_or_default();
+        Data {
+            rows,
+            guard: file.guard,
+            proved,
+        }
     })
 }
 
@@ -153,7 +169,10 @@ pub fn release(set: InstrumentationSet, python_version: &str) -> &'static Releas
         InstrumentationSet::Pinned => *name == "pinned",
         InstrumentationSet::Current => *name != "pinned" && contains(&pins.python, python_version),
     };
-    rows.iter().find(fits).or(rows.first()).map_or_else(|| NONE.get_or_init(Release::default), |(_, _, release)| release)
+    rows.iter()
+        .find(fits)
+        .or(rows.first())
+        .map_or_else(|| NONE.get_or_init(Release::default), |(_, _, release)| release)
 }
 
 /// The requirement on setuptools that a release needs, if it does (`setuptools<81`).
@@ -166,7 +185,10 @@ pub fn guard(release: &Release) -> Option<&'static str> {
 /// The proof for a version of a library beyond the declared range, if there is one.
 #[must_use]
 pub fn proved(set: InstrumentationSet, library: &str, version: &str) -> Option<&'static Proved> {
-    data().proved.iter().find(|row| row.set == set && row.library == library && row.covers(version))
+    data()
+        .proved
+        .iter()
+        .find(|row| row.set == set && row.library == library && row.covers(version))
 }
 
 /// All proofs.
@@ -178,7 +200,9 @@ pub fn all_proved() -> &'static [Proved] {
 /// Whether a PEP 440 range holds a version; pre-releases count as what they come before.
 #[must_use]
 pub(crate) fn contains(range: &str, version: &str) -> bool {
-    let (Ok(range), Ok(version)) = (range.parse::<VersionSpecifiers>(), version.parse::<Version>()) else { return false };
+    let (Ok(range), Ok(version)) = (range.parse::<VersionSpecifiers>(), version.parse::<Version>()) else {
+        return false;
+    };
     range.contains(&version)
 }
 
@@ -194,7 +218,12 @@ mod tests {
             assert!(release.instrumentations.len() > 30, "{name}");
             for row in &release.instrumentations {
                 for supported in row.bootstrap.iter().chain(&row.instruments).chain(&row.instruments_any) {
-                    assert!(supported.range.parse::<VersionSpecifiers>().is_ok(), "{name} {} {}", row.instrumentation, supported.range);
+                    assert!(
+                        supported.range.parse::<VersionSpecifiers>().is_ok(),
+                        "{name} {} {}",
+                        row.instrumentation,
+                        supported.range
+                    );
                 }
             }
         }

@@ -66,7 +66,11 @@ const SILENT: &[&str] = &["asgiref", "psutil", "pydantic", "structlog"];
 
 /// What a library is for.
 pub(super) fn role(library: &str) -> Role {
-    FRAMEWORKS.iter().chain(WITHOUT).find(|(name, _)| *name == library).map_or(Role::Client, |(_, role)| *role)
+    FRAMEWORKS
+        .iter()
+        .chain(WITHOUT)
+        .find(|(name, _)| *name == library)
+        .map_or(Role::Client, |(_, role)| *role)
 }
 
 /// Whether a person would ask about it although no release at hand instruments it.

@@ -27,10 +27,16 @@ pub fn table(installed: &BTreeMap<String, Distribution>, set: InstrumentationSet
 pub fn silence(rows: &[Coverage]) -> Option<String> {
     // A traced Celery beside an untraced Flask is still a web app without one request.
     [Role::Web, Role::Tasks].into_iter().find_map(|role| {
-        let of_role: Vec<&Coverage> = rows.iter().filter(|row| row.server && libraries::role(&row.library) == role).collect();
+        let of_role: Vec<&Coverage> = rows
+            .iter()
+            .filter(|row| row.server && libraries::role(&row.library) == role)
+            .collect();
         let traced = of_role.iter().any(|row| row.status == CoverageStatus::Traced);
         (!of_role.is_empty() && !traced).then(|| {
-            let lines: Vec<String> = of_role.iter().map(|row| format!("{} {}: {}", row.library, row.version, row.note)).collect();
+            let lines: Vec<String> = of_role
+                .iter()
+                .map(|row| format!("{} {}: {}", row.library, row.version, row.note))
+                .collect();
             lines.join("; ")
         })
     })
@@ -58,7 +64,12 @@ struct Verdict<'a> {
     beyond: Option<&'static data::Proved>,
 }
 
-fn row(installed: &BTreeMap<String, Distribution>, distribution: &Distribution, set: InstrumentationSet, python_version: &str) -> Option<Coverage> {
+fn row(
+    installed: &BTreeMap<String, Distribution>,
+    distribution: &Distribution,
+    set: InstrumentationSet,
+    python_version: &str,
+) -> Option<Coverage> {
     let library = distribution.name.as_str();
     if libraries::is_silent(library) {
         return None;
@@ -77,7 +88,14 @@ fn row(installed: &BTreeMap<String, Distribution>, distribution: &Distribution, 
     };
     let other_release = data::release(other, python_version);
     let other_traces = judge(other_release, other, distribution).status == CoverageStatus::Traced;
-    let note = note(library, role, release, &verdict, within_fastapi, other_traces.then_some((other, other_release)));
+    let note = note(
+        library,
+        role,
+        release,
+        &verdict,
+        within_fastapi,
+        other_traces.then_some((other, other_release)),
+    );
     Some(Coverage {
         library: library.to_owned(),
         version: distribution.version.clone(),
@@ -105,7 +123,10 @@ fn judge<'a>(release: &'a Release, set: InstrumentationSet, distribution: &Distr
     let (instrumentation, supported, status, beyond) = match (fitting, declared.first(), proof) {
         (Some((row, supported)), _, _) => (Some(*row), Some(*supported), CoverageStatus::Traced, None),
         (None, first, Some(proof)) => {
-            let row = release.instrumentations.iter().find(|row| row.entry_points.contains(&proof.entry_point));
+            let row = release
+                .instrumentations
+                .iter()
+                .find(|row| row.entry_points.contains(&proof.entry_point));
             (row, first.map(|(_, supported)| *supported), CoverageStatus::Traced, Some(proof))
         }
         (None, Some((row, supported)), None) => (Some(*row), Some(*supported), CoverageStatus::OutOfRange, None),
@@ -121,7 +142,10 @@ fn judge<'a>(release: &'a Release, set: InstrumentationSet, distribution: &Distr
 }
 
 fn declares<'a>(row: &'a Instrumentation, library: &str) -> Option<&'a Supported> {
-    row.instruments.iter().chain(&row.instruments_any).find(|supported| supported.library == library)
+    row.instruments
+        .iter()
+        .chain(&row.instruments_any)
+        .find(|supported| supported.library == library)
 }
 
 /// A requirement of the library on OpenTelemetry itself that this release cannot meet. Others are the resolver's matter.
@@ -136,7 +160,9 @@ fn clash(release: &Release, distribution: &Distribution) -> Option<String> {
             "opentelemetry-semantic-conventions" | "opentelemetry-instrumentation" => &release.distro,
             _ => return None,
         };
-        let Some(pep508_rs::VersionOrUrl::VersionSpecifier(range)) = &requirement.version_or_url else { return None };
+        let Some(pep508_rs::VersionOrUrl::VersionSpecifier(range)) = &requirement.version_or_url else {
+            return None;
+        };
         (!data::contains(&range.to_string(), gets)).then(|| format!("it requires {}{range}, and this set brings {gets}", requirement.name))
     })
 }
@@ -160,22 +186,35 @@ fn note(
         Role::Tasks => "no task becomes a span",
         Role::Client => "its calls leave no span",
     };
-    let way_out = other.map_or(String::new(), |(set, release)| format!("; the {set} set ({}) traces it", release.distro));
+    let way_out = other.map_or(String::new(), |(set, release)| {
+        format!("; the {set} set ({}) traces it", release.distro)
+    });
     if within_fastapi && verdict.status != CoverageStatus::Traced {
         return "part of FastAPI here, which has its own instrumentation".to_owned();
     }
     match verdict.status {
-        CoverageStatus::Conflict => format!("it cannot be installed beside {} of OpenTelemetry, which it requires newer{way_out}", release.exporter),
+        CoverageStatus::Conflict => format!(
+            "it cannot be installed beside {} of OpenTelemetry, which it requires newer{way_out}",
+            release.exporter
+        ),
         CoverageStatus::OutOfRange => {
             format!("{loss}: {} admits {library} {range}{way_out}", release.distro)
         }
         CoverageStatus::NoInstrumentation => format!("{loss}: {} has no instrumentation for it{way_out}", release.distro),
         CoverageStatus::Traced => match verdict.beyond {
-            None if library == "aiohttp" && !release.instrumentations.iter().any(|row| row.entry_points.iter().any(|name| name == "aiohttp-server")) => {
+            None if library == "aiohttp"
+                && !release
+                    .instrumentations
+                    .iter()
+                    .any(|row| row.entry_points.iter().any(|name| name == "aiohttp-server")) =>
+            {
                 "calls that it makes become spans; requests that it serves do not".to_owned()
             }
             None => effect.to_owned(),
-            Some(proof) if range.is_empty() => format!("{effect}: not declared, but tested with {}, and switched on by the run script", proof.series()),
+            Some(proof) if range.is_empty() => format!(
+                "{effect}: not declared, but tested with {}, and switched on by the run script",
+                proof.series()
+            ),
             Some(proof) => format!(
                 "{effect}: {} declares {range}, but was tested with {}, and the run script switches it on",
                 release.distro,
@@ -213,14 +252,24 @@ mod tests {
     fn flask_3_is_traced_beyond_its_range_and_an_untested_flask_4_is_not() {
         let rows = table(&environment(&[("flask", "3.1.3", &[])]), InstrumentationSet::Pinned, "3.12.1");
         let flask = of(&rows, "flask");
-        assert_eq!((flask.status, flask.beyond_declared_range, flask.server), (CoverageStatus::Traced, true, true));
+        assert_eq!(
+            (flask.status, flask.beyond_declared_range, flask.server),
+            (CoverageStatus::Traced, true, true)
+        );
         assert_eq!(flask.supported.as_deref(), Some(">=1.0,<3.0"));
         assert_eq!(silence(&rows), None);
 
-        let rows = table(&environment(&[("flask", "4.0.0", &[]), ("celery", "5.7.0", &[])]), InstrumentationSet::Pinned, "3.12.1");
+        let rows = table(
+            &environment(&[("flask", "4.0.0", &[]), ("celery", "5.7.0", &[])]),
+            InstrumentationSet::Pinned,
+            "3.12.1",
+        );
         assert_eq!(of(&rows, "flask").status, CoverageStatus::OutOfRange);
         let why = silence(&rows).unwrap();
-        assert!(why.contains("flask 4.0.0") && why.contains("the current set (0.65b0) traces it"), "{why}");
+        assert!(
+            why.contains("flask 4.0.0") && why.contains("the current set (0.65b0) traces it"),
+            "{why}"
+        );
     }
 
     #[test]
@@ -247,9 +296,18 @@ mod tests {
         let rows = table(&installed, InstrumentationSet::Pinned, "3.12.1");
         assert_eq!(of(&rows, "httpx").status, CoverageStatus::OutOfRange);
         assert_eq!(of(&rows, "psycopg").status, CoverageStatus::NoInstrumentation);
-        assert_eq!(of(&rows, "psycopg").note, "its calls leave no span: 0.38b0 has no instrumentation for it; the current set (0.65b0) traces it");
-        assert_eq!(of(&rows, "aiohttp").note, "calls that it makes become spans; requests that it serves do not");
-        assert_eq!(of(&rows, "bottle").note, "no request becomes a span: 0.38b0 has no instrumentation for it");
+        assert_eq!(
+            of(&rows, "psycopg").note,
+            "its calls leave no span: 0.38b0 has no instrumentation for it; the current set (0.65b0) traces it"
+        );
+        assert_eq!(
+            of(&rows, "aiohttp").note,
+            "calls that it makes become spans; requests that it serves do not"
+        );
+        assert_eq!(
+            of(&rows, "bottle").note,
+            "no request becomes a span: 0.38b0 has no instrumentation for it"
+        );
         assert!(!rows.iter().any(|row| row.library == "markupsafe"));
         assert!(silence(&rows).unwrap().starts_with("bottle 0.13.4"));
         let rows = table(&installed, InstrumentationSet::Current, "3.12.1");

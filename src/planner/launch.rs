@@ -94,9 +94,11 @@ const GUNICORN: Launch = Launch {
     ..ANY
 };
 
-const UNPROVED: Option<&str> = Some("this server is not in the project's test matrix yet: run `signoz-setup --rehearse` to see what its workers send");
-const RELOADER: Option<&str> =
-    Some("the watcher kills its child at each reload, so the spans of the last seconds before a reload are lost; use no reloader in production");
+const UNPROVED: Option<&str> =
+    Some("this server is not in the project's test matrix yet: run `signoz-setup --rehearse` to see what its workers send");
+const RELOADER: Option<&str> = Some(
+    "the watcher kills its child at each reload, so the spans of the last seconds before a reload are lost; use no reloader in production",
+);
 
 /// All rows; the first that fits is taken, so the particular ones stand before the general ones.
 pub const TABLE: &[Launch] = &[
@@ -320,7 +322,10 @@ mod tests {
                 for preload in [false, true] {
                     let row = row(server, start, preload, None);
                     assert_eq!(row.server, server, "{start:?}");
-                    assert!(!row.why.is_empty() && (row.proof == Proof::Matrix || row.caveat.is_some()), "{server:?}");
+                    assert!(
+                        !row.why.is_empty() && (row.proof == Proof::Matrix || row.caveat.is_some()),
+                        "{server:?}"
+                    );
                 }
             }
         }
@@ -330,7 +335,11 @@ mod tests {
     fn the_particular_row_wins() {
         let uvicorn_worker = row(ServerKind::Gunicorn, StartMethod::Fork, true, Some("uvicorn.workers.UvicornWorker"));
         assert!(uvicorn_worker.why.contains("UvicornWorker"));
-        assert!(row(ServerKind::Gunicorn, StartMethod::Fork, true, Some("sync")).why.contains("before the fork"));
+        assert!(
+            row(ServerKind::Gunicorn, StartMethod::Fork, true, Some("sync"))
+                .why
+                .contains("before the fork")
+        );
         assert!(row(ServerKind::Uvicorn, StartMethod::Reload, false, None).caveat.is_some());
         assert_eq!(row(ServerKind::Uvicorn, StartMethod::Spawn, false, None).variables.len(), 1);
     }
@@ -338,12 +347,16 @@ mod tests {
     #[test]
     fn no_row_is_dead() {
         for (index, candidate) in TABLE.iter().enumerate() {
-            let reached = [StartMethod::Fork, StartMethod::Spawn, StartMethod::Single, StartMethod::Reload].iter().any(|start| {
-                [false, true].iter().any(|preload| {
-                    let classes = candidate.worker_classes.iter().map(|class| Some(*class)).chain([None]);
-                    classes.into_iter().any(|class| std::ptr::eq(row(candidate.server, *start, *preload, class), candidate))
-                })
-            });
+            let reached = [StartMethod::Fork, StartMethod::Spawn, StartMethod::Single, StartMethod::Reload]
+                .iter()
+                .any(|start| {
+                    [false, true].iter().any(|preload| {
+                        let classes = candidate.worker_classes.iter().map(|class| Some(*class)).chain([None]);
+                        classes
+                            .into_iter()
+                            .any(|class| std::ptr::eq(row(candidate.server, *start, *preload, class), candidate))
+                    })
+                });
             assert!(reached, "row {index} ({:?}) is never taken", candidate.server);
         }
     }

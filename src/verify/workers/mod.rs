@@ -75,8 +75,15 @@ pub struct RehearsalRequest<'a> {
     pub expected_workers: Option<u32>,
     /// How long start and requests may take together.
     pub time_limit: Duration,
-    /// How long spans are waited for after the last request.
+    /// How long spans are waited for after the last request; twice that is given to the app to end after SIGTERM.
     pub settle: Duration,
+}
+
+impl RehearsalRequest<'_> {
+    /// How long the app may take to end before it is killed.
+    fn grace(&self) -> Duration {
+        self.settle * 2
+    }
 }
 
 /// What a rehearsal saw.
@@ -95,9 +102,6 @@ pub const THROW_AWAY_KEY: &str = "rehearsal";
 
 /// Batch delay of the app's exporter during a rehearsal, in milliseconds (the SDK's own is 5000).
 const BATCH_DELAY: &str = "500";
-
-/// How long the app may take to end after SIGTERM before it is killed.
-const GRACE: Duration = Duration::from_secs(20);
 
 /// How long a span that was sent may take to be in the ledger once its process is gone.
 const AFTERMATH: Duration = Duration::from_secs(2);
@@ -265,7 +269,7 @@ fn settle(app: &mut App<'_>, request: &RehearsalRequest<'_>, kind: SpanKind, ser
 
 /// Waits for the app's end after SIGTERM and for its last spans; false when it had to be killed.
 fn stop(app: &mut App<'_>, request: &RehearsalRequest<'_>, kind: SpanKind, served: &[Served]) -> Result<bool> {
-    let by_itself = app.gone(GRACE)?;
+    let by_itself = app.gone(request.grace())?;
     if !by_itself {
         app.kill();
     }

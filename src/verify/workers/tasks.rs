@@ -145,7 +145,7 @@ fn drive(sender: &Sender<'_>, app: &mut App<'_>, observer: Observer<'_>, started
     } else {
         app.terminate_group();
     }
-    let ended_by_itself = app.gone(super::GRACE)?;
+    let ended_by_itself = app.gone(request.grace())?;
     app.look(LOOK)?;
     // A task that the worker gave back to the queue unstarted is not a lost span.
     let run = run_by(app, &last);

@@ -283,7 +283,7 @@ fn judge(request: &RehearsalRequest<'_>, seen: &Seen, tally: &Tally, served: &[S
         outcome = worse(outcome);
     }
     if !seen.ended_by_itself && seen.died.is_none() {
-        detail.push_str("; it did not end within 20 s after SIGTERM and was killed");
+        let _ = write!(detail, "; it did not end within {} s after SIGTERM and was killed", request.grace().as_secs());
         if request.server.start != StartMethod::Reload {
             remedy.get_or_insert_with(|| {
                 "set OTEL_METRICS_EXPORTER=none in `.signoz/otel.env`: a metrics reader can hold uWSGI at its end".to_owned()
