@@ -1,1 +1,0 @@
-//! What will be traced by which set, and what not. Pure.
