@@ -1,98 +1,79 @@
-//! What is installed: the pins of the set, the guard where it is needed, and the instrumentations that
-//! `opentelemetry-bootstrap` would choose, plus those that a test has proved beyond their declared range.
+//! Which packages a set means for an environment: pins, guard, companions, instrumentations, each with its reason.
+//!
+//! May never install, nor decide what a resolver would do with the list.
 
-use crate::coverage::data::{self, Instrumentation};
-use crate::domain::{Distribution, InstrumentationSet, Requirement};
+use crate::coverage::{self, data, ranges};
+use crate::domain::{Coverage, CoverageStatus, Distribution, InstrumentationSet, Requirement};
 use std::collections::BTreeMap;
 
-/// Distributions that the exporter itself brings along, so that `opentelemetry-bootstrap`, which runs after it, sees
-/// them (requirements of opentelemetry-exporter-otlp 1.17.0 to 1.44.0); the version is one that every set admits.
-const BROUGHT: [(&str, &str); 2] = [("grpcio", "1.60.0"), ("requests", "2.32.0")];
-
-/// Everything that set-up installs, in one resolver call; `python_version` as in `3.11.7`.
+/// The requirements of a set for an environment and a Python version such as `3.11.7`, in one list for one resolver call.
+///
+/// The instrumentations are those that `opentelemetry-bootstrap` lists once the pins are installed, as far as the
+/// installed version is in the declared range (newer releases of it list every installed library, whatever its
+/// version), and those that a test proved beyond their range.
 #[must_use]
 pub fn requirements(installed: &BTreeMap<String, Distribution>, set: InstrumentationSet, python_version: &str) -> Vec<Requirement> {
     let release = data::release(set, python_version);
-    let pin = match set {
-        InstrumentationSet::Pinned => "pinned by the SigNoz docs",
-        InstrumentationSet::Current => "the newest release that is tested for this Python",
+    let pinned = match set {
+        InstrumentationSet::Pinned => "pinned by the SigNoz docs".to_owned(),
+        InstrumentationSet::Current => format!("the newest complete release for Python {}", minor(python_version)),
     };
-    let requirement = |name: &str, version: &str, why: String| Requirement { text: format!("{name}=={version}"), why };
-    let mut requirements = vec![
-        requirement("opentelemetry-distro", &release.distro, pin.to_owned()),
-        requirement("opentelemetry-exporter-otlp", &release.exporter, pin.to_owned()),
+    let mut list = vec![
+        requirement(format!("opentelemetry-distro=={}", release.distro), pinned.clone()),
+        requirement(format!("opentelemetry-exporter-otlp=={}", release.exporter), pinned),
     ];
-    if let Some(guard) = data::guard(release) {
-        requirements.push(Requirement { text: guard.to_owned(), why: "this release imports pkg_resources, which newer setuptools do not have".to_owned() });
+    if let Some(guard) = &release.guard {
+        let why = "this release imports pkg_resources, which newer setuptools no longer has".to_owned();
+        list.push(requirement(guard.clone(), why));
     }
-    for instrumentation in &release.instrumentations {
-        if let Some(why) = reason(instrumentation, installed, set) {
-            requirements.push(requirement(&instrumentation.instrumentation, &instrumentation.version, why));
+    let rows = coverage::table(installed, set, python_version);
+    for companion in data::companions() {
+        let traced = |row: &Coverage| row.library == companion.library && row.status == CoverageStatus::Traced;
+        let concerns = |row: &Coverage| traced(row) && ranges::admits(&companion.versions, &row.version, true);
+        if rows.iter().any(concerns) {
+            let why = format!(
+                "the instrumentation of {} fails without it, and every one after it",
+                companion.library
+            );
+            list.push(requirement(companion.needs.clone(), why));
         }
     }
-    requirements
+    list.extend(instrumentations(installed, release, &rows));
+    list
 }
 
-/// Why an instrumentation is installed; `None` when nothing in the app asks for it.
-fn reason(instrumentation: &Instrumentation, installed: &BTreeMap<String, Distribution>, set: InstrumentationSet) -> Option<String> {
-    let wanted = instrumentation.bootstrap.iter().find_map(|supported| {
-        let version = installed.get(&supported.library).map(|distribution| distribution.version.as_str());
-        match version {
-            Some(version) if supported.admits(version) => Some(format!("{} {version} is installed", supported.library)),
-            Some(_) => None,
-            None => BROUGHT
-                .iter()
-                .find(|(library, version)| *library == supported.library && supported.admits(version))
-                .map(|(library, _)| format!("the exporter brings {library}")),
+fn instrumentations(installed: &BTreeMap<String, Distribution>, release: &data::Release, rows: &[Coverage]) -> Vec<Requirement> {
+    let mut chosen: BTreeMap<String, String> = BTreeMap::new();
+    for row in &release.instrumentations {
+        let here = row.bootstrap.iter().find_map(|supported| match installed.get(&supported.library) {
+            Some(there) if release.admits(&supported.range, &there.version) => {
+                Some(format!("{} {} is installed", there.name, there.version))
+            }
+            None if release.brings.contains(&supported.library) => Some(format!("the exporter brings {}", supported.library)),
+            _ => None,
+        });
+        let always = row.default.then(|| "opentelemetry-bootstrap always picks it".to_owned());
+        if let Some(why) = here.or(always) {
+            chosen.insert(format!("{}=={}", row.instrumentation, row.version), why);
         }
-    });
-    let proved = || {
-        installed.values().find_map(|distribution| {
-            let proof = data::proved(set, &distribution.name, &distribution.version)?;
-            let its = instrumentation.entry_points.contains(&proof.entry_point);
-            its.then(|| format!("{} {} is installed; beyond the declared range, proved by a test", distribution.name, distribution.version))
-        })
-    };
-    wanted.or_else(proved).or_else(|| instrumentation.default.then(|| "opentelemetry-bootstrap installs it always".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::PathBuf;
-
-    fn chosen(app: &[(&str, &str)], set: InstrumentationSet, python: &str) -> Vec<String> {
-        let installed = app
+    }
+    for row in rows.iter().filter(|row| row.beyond_declared_range) {
+        let found = release
+            .instrumentations
             .iter()
-            .map(|(name, version)| {
-                let distribution =
-                    Distribution { name: (*name).to_owned(), version: (*version).to_owned(), requires: Vec::new(), location: PathBuf::new() };
-                ((*name).to_owned(), distribution)
-            })
-            .collect();
-        requirements(&installed, set, python).into_iter().map(|requirement| requirement.text).collect()
-    }
-
-    #[test]
-    fn flask_3_gets_its_instrumentation_because_a_test_proved_it() {
-        let texts = chosen(&[("flask", "3.1.3")], InstrumentationSet::Pinned, "3.12.1");
-        for text in ["opentelemetry-distro==0.38b0", "opentelemetry-exporter-otlp==1.17.0", "setuptools<81", "opentelemetry-instrumentation-flask==0.38b0"] {
-            assert!(texts.iter().any(|other| other == text), "{text} in {texts:?}");
-        }
-        assert!(!texts.iter().any(|text| text.contains("django")));
-    }
-
-    #[test]
-    fn the_current_set_needs_no_guard() {
-        let texts = chosen(&[("flask", "3.1.3")], InstrumentationSet::Current, "3.12.1");
-        assert!(texts.contains(&"opentelemetry-distro==0.65b0".to_owned()) && !texts.iter().any(|text| text.contains("setuptools")));
-    }
-
-    #[test]
-    fn an_empty_app_gets_what_bootstrap_always_installs() {
-        let texts = chosen(&[], InstrumentationSet::Pinned, "3.11.7");
-        for name in ["aws-lambda", "dbapi", "logging", "sqlite3", "urllib", "wsgi", "grpc", "requests"] {
-            assert!(texts.iter().any(|text| text == &format!("opentelemetry-instrumentation-{name}==0.38b0")), "{name} in {texts:?}");
+            .find(|known| Some(&known.instrumentation) == row.instrumentation.as_ref());
+        if let Some(found) = found {
+            let why = format!("{} {} is installed, beyond the declared range but proved", row.library, row.version);
+            chosen.entry(format!("{}=={}", found.instrumentation, found.version)).or_insert(why);
         }
     }
+    chosen.into_iter().map(|(text, why)| requirement(text, why)).collect()
+}
+
+fn requirement(text: String, why: String) -> Requirement {
+    Requirement { text, why }
+}
+
+fn minor(python_version: &str) -> String {
+    python_version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
