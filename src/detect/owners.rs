@@ -77,7 +77,7 @@ fn has(mut item: &Item, keys: &[&str]) -> bool {
 pub(super) fn kept(system: &System, owner: &Owner) -> Vec<PathBuf> {
     let real = owner.folder.canonicalize().unwrap_or_else(|_| owner.folder.clone());
     let found = match owner.tool {
-        PackageTool::Poetry => poetry(system, &real),
+        PackageTool::Poetry => poetry(system, &owner.folder, &real),
         PackageTool::Pipenv => pipenv(system, &real),
         PackageTool::UvProject => system
             .var("UV_PROJECT_ENVIRONMENT")
