@@ -4,7 +4,7 @@
 
 pub mod answers;
 pub mod clock;
-mod obstacles;
+pub(super) mod obstacles;
 mod span;
 
 use crate::domain::event::Observer;

@@ -297,7 +297,7 @@ fn with_scheme(endpoint: &Endpoint, scheme: Scheme) -> String {
 }
 
 /// A cause in words.
-fn words(cause: &Cause) -> String {
+pub(in crate::verify) fn words(cause: &Cause) -> String {
     match cause {
         Cause::Refused => "the connection was refused".to_owned(),
         Cause::TimedOut => "no answer in time".to_owned(),
