@@ -3,7 +3,7 @@
 use super::{Context, answers, refuse};
 use crate::coverage;
 use crate::detect;
-use crate::domain::answers::{Answers, Draft};
+use crate::domain::answers::{Answers, Destination, Draft};
 use crate::domain::coverage::CoverageStatus;
 use crate::domain::detection::{PythonEnvironment, Server};
 use crate::domain::event::Event;
@@ -20,7 +20,7 @@ use crate::wizard::question;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Runs set-up, or shows what it would do.
 pub(super) fn run(context: &Context) -> Result<Report> {
@@ -145,7 +145,7 @@ impl Pipeline<'_> {
         if answers.target != Target::Direct {
             return Err(Error::usage("this version sets up the direct way only").remedy("pass --target direct, or leave it out"));
         }
-        let crate::domain::answers::Destination::Region(region) = &answers.destination else { return Ok(()) };
+        let Destination::Region(region) = &answers.destination else { return Ok(()) };
         if region.is_known() {
             return Ok(());
         }
@@ -183,6 +183,10 @@ impl Pipeline<'_> {
                 key: answers.key.as_ref(),
                 protocol: answers.protocol,
                 service_name: &answers.service_name,
+                region: match &answers.destination {
+                    Destination::Region(region) => Some(region),
+                    Destination::Endpoint(_) => None,
+                },
                 deadline: Duration::from_secs(30),
             },
             self.observer,
@@ -224,7 +228,8 @@ impl Pipeline<'_> {
             return LevelReport::not_run(Level::Stored, "no span was accepted");
         };
         self.stage("reading the span back");
-        verify::stored::read_back(self.system, &base, api_key, trace, Duration::from_secs(90), self.observer)
+        let window = verify::stored::Window::around(SystemTime::now());
+        verify::stored::read_back(self.system, &base, api_key, trace, window, Duration::from_secs(90), self.observer)
     }
 }
 
@@ -337,7 +342,7 @@ fn next(answers: &Answers, project: &Path, report: &Report) -> Vec<String> {
         next.push(format!("prove it for every worker: signoz-setup --rehearse {}", project.display()));
     }
     next.push("commit .signoz and signoz-setup.toml; .signoz/otel.env holds the key and is ignored by git".to_owned());
-    if let crate::domain::answers::Destination::Region(_) = answers.destination {
+    if let Destination::Region(_) = answers.destination {
         next.push(format!("then look for `{}` under Services in SigNoz", answers.service_name));
     }
     next.push(format!("take everything back: signoz-setup --undo {}", project.display()));
