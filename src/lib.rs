@@ -19,6 +19,8 @@
 //! | `cli` | flags | `domain`, `error`, `wizard` |
 //! | `app` | the one pipeline; nobody imports it | everything |
 
+#![warn(unreachable_pub)]
+
 pub mod app;
 pub mod cli;
 pub mod coverage;

@@ -135,6 +135,14 @@ fn no_python_is_a_refusal_that_says_how_to_get_one() {
 }
 
 #[test]
+fn a_python_that_others_share_is_not_changed_unless_it_is_named() {
+    let folder = project();
+    let output = Program::new(folder.path()).run(["--yes", "--endpoint", "http://127.0.0.1:4317"]);
+    refused(&output, 3, &["no Python environment of its own", "python3 -m venv", "--python"]);
+    unchanged(folder.path());
+}
+
+#[test]
 fn a_broken_environment_is_a_refusal() {
     let folder = project();
     let venv = folder.path().join(".venv");

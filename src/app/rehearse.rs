@@ -57,7 +57,7 @@ impl Rehearsal<'_> {
             Error::usage("`How is the app started?` has no answer").remedy("pass it after `--`, for example `-- gunicorn app:app --workers 4`")
         })?;
         let server = start(&detection, &command, self.project);
-        let python = environment(&detection)?.clone();
+        let python = environment(&detection, true)?.clone();
         report.environment = Some(detection);
         let tap = Tap::start(&self.system.runtime, TapOptions::default())?;
         (self.observer)(Event::Stage { title: format!("starting the app: {}", command.join(" ")) });

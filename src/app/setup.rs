@@ -5,7 +5,7 @@ use crate::coverage;
 use crate::detect;
 use crate::domain::answers::{Answers, Destination, Draft};
 use crate::domain::coverage::CoverageStatus;
-use crate::domain::detection::{PythonEnvironment, Server};
+use crate::domain::detection::{EnvironmentKind, PythonEnvironment, Server};
 use crate::domain::event::Event;
 use crate::domain::plan::{Change, Plan, StepState};
 use crate::domain::report::{Level, LevelReport, PlanReport, Report, StepRow, UndoReport, Verification};
@@ -59,9 +59,10 @@ impl Pipeline<'_> {
         report.warnings.extend(warnings(&detection));
         report.environment = Some(detection.clone());
         let folder = self.project.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let chosen = draft.python.is_some();
         let answers = question::finish(draft.or(question::suggest(&detection, &folder)))?;
         self.usable(&answers)?;
-        let python = environment(&detection)?;
+        let python = environment(&detection, chosen)?;
         let server = start(&detection, &answers.command, self.project);
         report.warnings.extend(planner::launch::caveat(&server));
 
@@ -234,7 +235,9 @@ impl Pipeline<'_> {
 }
 
 /// The environment to install into, or why there is none.
-pub(super) fn environment(detection: &Detection) -> Result<&PythonEnvironment> {
+///
+/// `chosen`: the person named it (`--python`), so that a shared one is fine.
+pub(super) fn environment(detection: &Detection, chosen: bool) -> Result<&PythonEnvironment> {
     let Some(python) = &detection.python else {
         return Err(Error::refused("no Python environment was found")
             .because("neither a virtual environment in the project nor a python3 on PATH")
@@ -242,6 +245,11 @@ pub(super) fn environment(detection: &Detection) -> Result<&PythonEnvironment> {
             .remedy("or pass --python with its interpreter or folder"));
     };
     match &python.broken {
+        // A Python that other programs share is never changed because it happens to be on PATH.
+        None if python.kind == EnvironmentKind::System && !chosen => Err(Error::refused("the project has no Python environment of its own")
+            .because(format!("what was found is `{}`, which other programs may share", python.interpreter.display()))
+            .remedy("make one (`python3 -m venv .venv`), install the app into it, and run set-up again")
+            .remedy(format!("or pass --python {} to install there all the same", python.interpreter.display()))),
         None => Ok(python),
         Some(why) => Err(Error::refused(format!("the Python environment `{}` cannot be used", python.interpreter.display()))
             .because(why.clone())

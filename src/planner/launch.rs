@@ -101,7 +101,7 @@ const RELOADER: Option<&str> = Some(
 );
 
 /// All rows; the first that fits is taken, so the particular ones stand before the general ones.
-pub const TABLE: &[Launch] = &[
+pub static TABLE: &[Launch] = &[
     Launch {
         worker_classes: &["uvicornworker", "uvicornh11worker"],
         why: "UvicornWorker gives up gunicorn's signal handlers and would die with its last spans: the hook sends them first",

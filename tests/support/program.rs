@@ -14,11 +14,13 @@ pub struct Program {
 }
 
 impl Program {
-    /// In a folder, with nothing but PATH and HOME in the environment.
+    /// In a folder, with nothing but PATH and a home of its own in the environment.
     pub fn new(folder: &Path) -> Self {
+        // A home of its own: nothing of the person who runs the tests is found, and nothing of theirs can be changed.
+        let state = tempfile::tempdir().unwrap();
         let keep = |name: &str| std::env::var(name).ok().map(|value| (name.to_owned(), value));
-        let env = ["PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "PIP_FIND_LINKS", "PIP_CERT", "SSL_CERT_FILE"].into_iter().filter_map(keep).collect();
-        Self { folder: folder.to_path_buf(), state: tempfile::tempdir().unwrap(), env }
+        let env = ["PATH", "TMPDIR", "XDG_CACHE_HOME", "PIP_FIND_LINKS", "PIP_CERT", "SSL_CERT_FILE", "UV_CACHE_DIR"].into_iter().filter_map(keep).chain([("HOME".to_owned(), state.path().display().to_string())]).collect();
+        Self { folder: folder.to_path_buf(), state, env }
     }
 
     /// With a variable.
