@@ -205,7 +205,7 @@ fn of_two_environments_in_the_project_the_active_one_is_meant() {
     environment(&second, "3.11.7");
     let detection = scene.detect();
     assert_eq!(detection.python.unwrap().virtualenv, Some(first.clone()));
-    assert_eq!(roots(&detection.python_candidates), [second.clone()]);
+    assert_eq!(roots(&detection.python_candidates), std::slice::from_ref(&second));
     let scene = scene.set("VIRTUAL_ENV", &second);
     let detection = scene.detect();
     assert_eq!(detection.python.unwrap().virtualenv, Some(second));
