@@ -426,6 +426,17 @@ fn pipenv_is_known_by_the_hash_of_the_pipfile_and_by_its_own_files() {
     let found = detection.python.unwrap();
     assert_eq!((found.virtualenv, found.package_manager), (Some(root), PackageTool::Pipenv));
     assert_eq!(detection.python_candidates.len(), 0);
+    // A `.venv` beside it was made by someone else, unless pipenv was told to use it.
+    environment(&scene.project().join(".venv"), "3.12.1");
+    let tools = |scene: &Scene| {
+        let detection = scene.detect();
+        (
+            detection.python.unwrap().package_manager,
+            detection.python_candidates[0].package_manager,
+        )
+    };
+    assert_eq!(tools(&scene), (PackageTool::Uv, PackageTool::Pipenv));
+    assert_eq!(tools(&scene.set("PIPENV_VENV_IN_PROJECT", Path::new("1"))).0, PackageTool::Pipenv);
 
     let scene = Scene::new(&[("Pipfile", "[packages]\nflask = \"*\"\n"), (".venv", "shop\n")]);
     let work = scene.at("work");
