@@ -769,7 +769,7 @@ fn a_real_virtual_environment_is_read_without_starting_python() {
     let with_pip = recent_python();
     for python in pythons() {
         let version = version_of(&python);
-        let supported = !version.starts_with("3.6");
+        let supported = !version.starts_with("3.6.") && !version.starts_with("3.7.");
         let scene = Scene::with(&[("requirements.txt", "flask\n")]);
         let pip = python == with_pip;
         let arguments = ["-m", "venv", ".venv", "--without-pip"];
@@ -934,8 +934,8 @@ fn two_candidates_are_both_reported_with_their_evidence() {
         .iter()
         .map(|other| (other.version.as_str(), sources(&other.because)))
         .collect();
-    assert_eq!(others[0], ("3.10.13", "VIRTUAL_ENV".to_owned()));
-    assert_eq!(others[1].0, "3.12.1");
+    assert_eq!(others[0].0, "3.12.1");
+    assert_eq!(others[1], ("3.10.13", "VIRTUAL_ENV".to_owned()));
     assert_eq!(others.len(), 2);
     assert_eq!(detection.frameworks[0].version.as_deref(), Some("3.1.3"));
     assert_eq!(
@@ -1002,12 +1002,12 @@ fn broken_environments_say_why() {
                 fs::write(root.join("pyvenv.cfg"), "version = 2.7.18\n").unwrap();
                 fs::rename(root.join("lib/python3.11"), root.join("lib/python2.7")).unwrap();
             },
-            "older than 3.7",
+            "older than 3.8",
         ),
         (
             "Python 3.6",
             |root| fs::write(root.join("pyvenv.cfg"), "version = 3.6.15\n").unwrap(),
-            "older than 3.7",
+            "older than 3.8",
         ),
         (
             "upgraded below it",

@@ -2,22 +2,15 @@
 //!
 //! Python itself is started only when no file tells its version.
 
-use super::host::elf_arch;
+use super::health::{broken, too_old, unusable};
 use super::text::{self, clean};
 use crate::domain::PackageTool;
 use crate::domain::detection::{EnvironmentKind, Evidence, PythonEnvironment};
 use crate::system::{Invocation, System};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// Oldest Python that set-up supports: the packages would take 3.7, but nothing here was ever run on it.
-const OLDEST: (u32, u32) = (3, 8);
-
-/// Newest Python that this project has been tested with.
-const NEWEST: (u32, u32) = (3, 13);
 
 /// How long an interpreter may take to say its version.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -86,16 +79,6 @@ fn is_virtual(root: &Path) -> bool {
 /// Whether a folder is an environment of any kind.
 pub(super) fn is_one(root: &Path) -> bool {
     root.join("conda-meta").is_dir() || is_virtual(root)
-}
-
-/// What is said of a Python that nobody has tried yet; it is used all the same.
-pub(super) fn untested(version: &str) -> Option<String> {
-    (minor(version)? > NEWEST).then(|| {
-        format!(
-            "Python {version} is newer than {}.{}, the newest that was tested; expect gaps",
-            NEWEST.0, NEWEST.1
-        )
-    })
 }
 
 /// An interpreter or environment that was asked for and cannot be used.
@@ -252,10 +235,15 @@ fn keys(content: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `3.11.7.final.0` and `3.11.7+` as `3.11.7`.
+/// `3.11.7.final.0`, Debian's `3.11.2+` and `3.14.0rc1` as three plain numbers.
 fn plain_version(text: &str) -> String {
-    let digits = |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>();
-    let parts: Vec<String> = text.split('.').take(3).map(digits).take_while(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = text
+        .trim()
+        .split('.')
+        .take(3)
+        .map(|part| part.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default())
+        .take_while(|part| !part.is_empty())
+        .collect();
     parts.join(".")
 }
 
@@ -284,70 +272,6 @@ fn lib_folders(root: &Path) -> Vec<(String, PathBuf)> {
     }
     found.sort_by_key(|(version, _)| std::cmp::Reverse(minor(version)));
     found
-}
-
-fn broken(root: &Path, interpreter: &Path, version: &str, site_packages: &[PathBuf], folders: &[(String, PathBuf)]) -> Option<String> {
-    let Ok(link) = fs::symlink_metadata(interpreter) else {
-        return Some("it has no `bin/python`".to_owned());
-    };
-    let Ok(real) = interpreter.canonicalize() else {
-        let target = fs::read_link(interpreter).unwrap_or_default();
-        return Some(if link.is_symlink() {
-            clean(&format!(
-                "its interpreter is a link to `{}`, which does not exist or leads nowhere",
-                target.display()
-            ))
-        } else {
-            "its interpreter cannot be reached".to_owned()
-        });
-    };
-    if let Some(why) = unusable(&real).or_else(|| too_old(version)) {
-        return Some(why);
-    }
-    if site_packages.is_empty() {
-        return Some(match folders.first() {
-            Some((other, _)) if minor(other) != minor(version) => {
-                format!("its packages are for Python {other}, but it says that it is Python {version}")
-            }
-            _ => clean(&format!("it has no `site-packages` below `{}`", root.join("lib").display())),
-        });
-    }
-    // The machine's Python moved on under a virtual environment that links to it.
-    let linked = real
-        .file_name()
-        .and_then(|name| name.to_str())
-        .and_then(|name| name.strip_prefix("python"))
-        .and_then(minor);
-    match (linked, minor(version)) {
-        (Some(now), Some(made)) if now != made => Some(format!(
-            "it was made for Python {}.{}, but its interpreter is now Python {}.{}",
-            made.0, made.1, now.0, now.1
-        )),
-        _ => None,
-    }
-}
-
-/// Not executable, or built for another processor.
-fn unusable(real: &Path) -> Option<String> {
-    let metadata = fs::metadata(real).ok()?;
-    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        return Some("its interpreter is not an executable file".to_owned());
-    }
-    let built = elf_arch(real)?;
-    let here = std::env::consts::ARCH;
-    // A 64-bit x86 machine runs 32-bit programs.
-    let runs = built == here || (here == "x86_64" && built == "x86");
-    (!runs).then(|| format!("its interpreter was built for {built}, this machine is {here}"))
-}
-
-fn too_old(version: &str) -> Option<String> {
-    let found = minor(version)?;
-    (found < OLDEST).then(|| {
-        format!(
-            "Python {version} is older than {}.{}, the oldest that set-up supports",
-            OLDEST.0, OLDEST.1
-        )
-    })
 }
 
 fn has_pip(site_packages: &[PathBuf]) -> bool {

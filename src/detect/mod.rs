@@ -10,6 +10,7 @@ mod frameworks;
 mod guesses;
 mod gunicorn;
 mod hazards;
+mod health;
 mod host;
 mod interpreters;
 pub mod invocation;

@@ -241,7 +241,10 @@ pub(super) fn assign(system: &System, environment: &mut PythonEnvironment, owner
         let chosen = owner.tool == PackageTool::Pdm && pdm_interpreter(&owner.folder).is_some_and(|python| python.starts_with(&root));
         // uv with another folder set leaves `.venv` alone.
         let redirected = owner.tool == PackageTool::UvProject && system.var("UV_PROJECT_ENVIRONMENT").is_some();
-        elsewhere || chosen || (inside && !redirected)
+        // pipenv prefers an environment of its own to a `.venv` that it was not told to use (`venv_locator.py`).
+        let passed_over =
+            owner.tool == PackageTool::Pipenv && system.var("PIPENV_VENV_IN_PROJECT").is_none() && !kept(system, owner).is_empty();
+        elsewhere || chosen || (inside && !redirected && !passed_over)
     };
     // `.pdm-python` says more than a lock file of another tool that was left behind.
     let best = owners.iter().filter(|owner| mine(owner)).max_by_key(|owner| {

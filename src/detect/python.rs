@@ -1,6 +1,7 @@
 //! All Python environments that the app could mean, the best first. Two candidates are two candidates: never a silent guess.
 
-use super::environment::{at_root, is_one, of_interpreter, untested, unusable_choice};
+use super::environment::{at_root, is_one, of_interpreter, unusable_choice};
+use super::health::untested;
 use super::interpreters::machine;
 use super::owners::{Owner, assign, kept, owners, pdm_interpreter, upwards};
 use super::sources::Raw;
