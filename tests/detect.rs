@@ -4,6 +4,8 @@
 mod cases;
 #[path = "detect/environments.rs"]
 mod environments;
+#[path = "detect/hostile.rs"]
+mod hostile;
 #[path = "detect/machine.rs"]
 mod machine;
 #[path = "detect/support.rs"]

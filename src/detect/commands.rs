@@ -2,7 +2,7 @@
 
 use super::gunicorn;
 use super::invocation::{Context, key, parse};
-use super::program::{is_python, program, python_target};
+use super::program::{is_python, python_target};
 use super::shape::{Config, Workers};
 use super::shell::Variables;
 use super::source::Source;
@@ -145,7 +145,6 @@ fn script(raw: &Raw) -> Option<PathBuf> {
         return Some(raw.directory.join(words.first()?)).filter(|path| path.is_file());
     }
     let at = python_target(&words)?;
-    debug_assert!(program(&words).arguments >= at);
     if words[at - 1].starts_with('-') && words[at - 1].ends_with('m') {
         return module_file(&raw.directory, &words[at]);
     }
