@@ -1,7 +1,9 @@
 //! Raw start commands → servers: config files read, equal ones merged, the likeliest first.
 
 use super::gunicorn;
-use super::invocation::{self, Config, Context, Workers, key, parse, program, python_target};
+use super::invocation::{Context, key, parse};
+use super::program::{is_python, python_target};
+use super::shape::{Config, Workers};
 use super::shell::Variables;
 use super::source::Source;
 use super::sources::{Origin, Raw, ini, module_file};
@@ -139,11 +141,10 @@ fn gunicorn_config(path: &Path, directory: &Path, project: &Path, variables: &Va
 /// The file that a `python …` command runs.
 fn script(raw: &Raw) -> Option<PathBuf> {
     let words = unwrap(&raw.words).words;
-    if !invocation::is_python(words.first()?) {
+    if !is_python(words.first()?) {
         return Some(raw.directory.join(words.first()?)).filter(|path| path.is_file());
     }
     let at = python_target(&words)?;
-    debug_assert!(program(&words).arguments >= at);
     if words[at - 1].starts_with('-') && words[at - 1].ends_with('m') {
         return module_file(&raw.directory, &words[at]);
     }

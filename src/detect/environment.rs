@@ -31,7 +31,8 @@ pub(super) fn at_root(root: &Path, because: Vec<Evidence>) -> Option<PythonEnvir
     let stated = config
         .get("version")
         .or_else(|| config.get("version_info"))
-        .map(|text| plain_version(text));
+        .map(|text| plain_version(text))
+        .filter(|version| minor(version).is_some());
     let folders = lib_folders(root);
     let version = stated
         .clone()
@@ -213,8 +214,8 @@ fn conda_version(root: &Path) -> Option<String> {
     fs::read_dir(root.join("conda-meta")).ok()?.flatten().find_map(|entry| {
         let name = entry.file_name();
         let rest = name.to_str()?.strip_prefix("python-")?.strip_suffix(".json")?;
-        let version = rest.split('-').next()?;
-        version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
+        let version = plain_version(rest.split('-').next()?);
+        minor(&version).is_some().then_some(version)
     })
 }
 

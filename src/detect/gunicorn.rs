@@ -1,6 +1,6 @@
 //! `gunicorn.conf.py` as settings, read and never run.
 
-use super::invocation::Config;
+use super::shape::Config;
 use super::shell::Variables;
 use super::source::{Source, Value};
 
@@ -23,7 +23,7 @@ pub(super) fn settings(source: &Source, variables: &Variables) -> Config {
 
 #[cfg(test)]
 mod tests {
-    use super::super::invocation::Workers;
+    use super::super::shape::Workers;
     use super::*;
 
     #[test]

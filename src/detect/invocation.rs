@@ -1,30 +1,12 @@
 //! One start command → which server it is, how many workers it starts and how. Pure: looks at nothing but its arguments.
 
+use super::program::program;
+use super::shape::{Config, Shape, Workers, shape, value};
 use super::shell::{self, Variables};
 use super::text::{mask_value, mask_words, relative};
 use super::wrappers::{Unwrapped, base, unwrap};
 use crate::domain::detection::{Server, ServerKind, StartMethod};
 use std::path::{Path, PathBuf};
-
-/// A number of workers as a command or config file gives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Workers {
-    Count(u32),
-    /// As many as the machine has CPUs, or something that only the running app can tell.
-    Machine,
-}
-
-/// What the server's own config file says; flags win over it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Config {
-    pub(super) workers: Option<Workers>,
-    pub(super) threads: Option<Workers>,
-    pub(super) worker_class: Option<String>,
-    pub(super) preload: Option<bool>,
-    /// uWSGI's `master`.
-    pub(super) master: Option<bool>,
-    pub(super) application: Option<String>,
-}
 
 /// What is known around a command.
 #[derive(Default)]
@@ -53,7 +35,7 @@ pub(super) fn parse(words: &[String], context: &Context<'_>, directory: &Path, p
         unwrapped.reloads |= nested.reloads;
         unwrapped.words = nested.words;
     }
-    let mut program = program(&unwrapped.words);
+    let mut program = self::program(&unwrapped.words);
     if program.kind == ServerKind::Unknown
         && let Some(at) = unwrapped.words.iter().position(|word| word == "--")
     {
@@ -122,446 +104,11 @@ fn shell_command(words: &[String], variables: &Variables) -> Option<Vec<String>>
         .max_by_key(|command| rank(command))
 }
 
-/// The server's own program within a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Program {
-    pub(super) kind: ServerKind,
-    /// Index of the first word that belongs to the server as an argument.
-    pub(super) arguments: usize,
-    /// `worker`, `beat`, `runserver`, `dev`, `run`, …
-    subcommand: &'static str,
-}
-
-/// Console scripts and modules of the servers.
-const PROGRAMS: &[(&str, ServerKind)] = &[
-    ("gunicorn", ServerKind::Gunicorn),
-    ("gunicorn.app.wsgiapp", ServerKind::Gunicorn),
-    ("uvicorn", ServerKind::Uvicorn),
-    ("hypercorn", ServerKind::Hypercorn),
-    ("granian", ServerKind::Granian),
-    ("uwsgi", ServerKind::Uwsgi),
-    ("pyuwsgi", ServerKind::Uwsgi),
-    ("uwsgi_python3", ServerKind::Uwsgi),
-    ("daphne", ServerKind::Daphne),
-    ("waitress-serve", ServerKind::Waitress),
-    ("waitress", ServerKind::Waitress),
-    ("celery", ServerKind::Celery),
-    ("rq", ServerKind::Rq),
-    ("rq.cli", ServerKind::Rq),
-    ("dramatiq", ServerKind::Dramatiq),
-    ("dramatiq-gevent", ServerKind::Dramatiq),
-    ("flask", ServerKind::Flask),
-    ("fastapi", ServerKind::Fastapi),
-    ("manage.py", ServerKind::DjangoRunserver),
-    ("django-admin", ServerKind::DjangoRunserver),
-    ("django", ServerKind::DjangoRunserver),
-];
-
-/// Programs of which only these subcommands start something that stays.
-const SUBCOMMANDS: &[(ServerKind, &[&str])] = &[
-    (ServerKind::Celery, &["worker", "beat", "multi"]),
-    (ServerKind::Rq, &["worker", "worker-pool"]),
-    (ServerKind::Flask, &["run"]),
-    (ServerKind::Fastapi, &["run", "dev"]),
-];
-
-/// Finds the server in a command without wrappers: `gunicorn`, `/venv/bin/gunicorn`, `python -m gunicorn`, `python app.py`.
-pub(super) fn program(words: &[String]) -> Program {
-    let unknown = Program {
-        kind: ServerKind::Unknown,
-        arguments: 0,
-        subcommand: "",
-    };
-    let Some(first) = words.first() else { return unknown };
-    let (name, arguments, by_python) = if is_python(first) {
-        let Some(script) = python_target(words) else { return unknown };
-        (words[script].as_str(), script + 1, true)
-    } else {
-        (first.as_str(), 1, false)
-    };
-    let module = arguments >= 2 && words[arguments - 2].ends_with('m') && words[arguments - 2].starts_with('-');
-    let row = PROGRAMS.iter().find(|(known, _)| *known == base(name)).map(|(_, kind)| *kind);
-    let Some(kind) = row else {
-        let starts = by_python && !(module && TOOLS.contains(&name.split('.').next().unwrap_or(name))) && base(name) != "setup.py";
-        let kind = if starts || name.ends_with(".py") {
-            ServerKind::Python
-        } else {
-            ServerKind::Unknown
-        };
-        return Program {
-            kind,
-            arguments,
-            ..unknown
-        };
-    };
-    if kind == ServerKind::DjangoRunserver {
-        return django(words, arguments);
-    }
-    let subcommands = SUBCOMMANDS.iter().find(|(of, _)| *of == kind).map(|(_, names)| *names);
-    let Some(subcommands) = subcommands else {
-        return Program {
-            kind,
-            arguments,
-            ..unknown
-        };
-    };
-    let named = |word: &String| subcommands.iter().find(|name| **name == word.as_str()).copied();
-    match words[arguments..].iter().find_map(named) {
-        Some(subcommand) => Program {
-            kind,
-            arguments,
-            subcommand,
-        },
-        None => unknown,
-    }
-}
-
-/// `manage.py COMMAND`: the server, an RQ worker, or a command of the project's own.
-fn django(words: &[String], arguments: usize) -> Program {
-    let command = words[arguments..]
-        .iter()
-        .find(|word| !word.starts_with('-'))
-        .map_or("", String::as_str);
-    let (kind, subcommand) = match command {
-        "runserver" | "runserver_plus" => (ServerKind::DjangoRunserver, "runserver"),
-        "rqworker" => (ServerKind::Rq, "worker"),
-        "rqworker-pool" => (ServerKind::Rq, "worker-pool"),
-        "" => (ServerKind::Unknown, ""),
-        once if ONCE.contains(&once) => (ServerKind::Unknown, ""),
-        _ => (ServerKind::Python, ""),
-    };
-    Program {
-        kind,
-        arguments,
-        subcommand,
-    }
-}
-
-/// Django commands that end by themselves.
-const ONCE: &[&str] = &[
-    "migrate",
-    "makemigrations",
-    "collectstatic",
-    "test",
-    "shell",
-    "shell_plus",
-    "check",
-    "createsuperuser",
-    "loaddata",
-    "dumpdata",
-    "compilemessages",
-    "makemessages",
-    "showmigrations",
-    "sqlmigrate",
-    "flush",
-    "dbshell",
-    "startapp",
-    "startproject",
-    "createcachetable",
-    "clearsessions",
-    "compress",
-    "changepassword",
-    "help",
-    "diffsettings",
-    "inspectdb",
-    "sendtestemail",
-    "squashmigrations",
-];
-
-/// Modules run with `-m` that are tools, not apps.
-const TOOLS: &[&str] = &[
-    "pip",
-    "venv",
-    "virtualenv",
-    "pytest",
-    "unittest",
-    "build",
-    "compileall",
-    "json",
-    "black",
-    "mypy",
-    "ruff",
-    "flake8",
-    "pylint",
-    "coverage",
-    "twine",
-    "ensurepip",
-    "poetry",
-    "uv",
-    "pipx",
-    "alembic",
-    "timeit",
-    "cProfile",
-    "site",
-    "zipapp",
-    "http",
-    "pip_audit",
-    "pre_commit",
-    "tox",
-    "nox",
-    "isort",
-    "pdb",
-    "sphinx",
-    "mkdocs",
-    "ipykernel",
-    "jupyter",
-    "notebook",
-    "pylsp",
-    "grpc_tools",
-    "pipenv",
-    "pdm",
-    "multiprocessing",
-    "debugpy",
-    "build_meta",
-    "playwright",
-    "nltk",
-    "spacy",
-];
-
-/// `python`, `python3.11`, `/venv/bin/python`, `pypy3`.
-pub(super) fn is_python(program: &str) -> bool {
-    let name = base(program);
-    let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
-    version.is_some_and(|version| version.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
-}
-
-/// Index of the script or module that a Python command line runs; `None` for `-c`, an option alone, or nothing.
-pub(super) fn python_target(words: &[String]) -> Option<usize> {
-    let mut at = 1;
-    while let Some(word) = words.get(at) {
-        let Some(flags) = word.strip_prefix('-').filter(|flags| !flags.is_empty()) else {
-            return Some(at);
-        };
-        match flags.as_bytes().last()? {
-            _ if flags.starts_with('-') => at += 1 + usize::from(flags == "-check-hash-based-pycs"),
-            b'm' => return (at + 1 < words.len()).then_some(at + 1),
-            b'c' => return None,
-            b'W' | b'X' => at += 2,
-            _ => at += 1,
-        }
-    }
-    None
-}
-
-/// The single-letter flags given to a Python interpreter itself: `I`, `E` and `S` keep instrumentation out.
-pub(super) fn python_flags(words: &[String]) -> Vec<char> {
-    if !words.first().is_some_and(|first| is_python(first)) {
-        return Vec::new();
-    }
-    let end = python_target(words).unwrap_or(words.len());
-    words[1..end]
-        .iter()
-        .filter(|word| word.starts_with('-') && !word.starts_with("--") && !word.starts_with("-X") && !word.starts_with("-W"))
-        .flat_map(|word| word[1..].chars())
-        .collect()
-}
-
-/// The value of a flag, in every form: `--name v`, `--name=v`, `-n v`, `-nv`; the last one wins.
-pub(super) fn value<'a>(arguments: &'a [String], names: &[&str]) -> Option<&'a str> {
-    let mut found = None;
-    for (index, word) in arguments.iter().enumerate() {
-        for name in names {
-            if word == name {
-                found = arguments.get(index + 1).map(String::as_str).or(found);
-            } else if let Some(rest) = word.strip_prefix(name) {
-                if let Some(value) = rest.strip_prefix('=') {
-                    found = Some(value);
-                } else if name.len() == 2 && !name.starts_with("--") {
-                    found = Some(rest);
-                }
-            }
-        }
-    }
-    found
-}
-
-fn given(arguments: &[String], names: &[&str]) -> bool {
-    arguments.iter().any(|word| names.contains(&word.as_str()))
-}
-
-fn workers(text: &str) -> Workers {
-    text.trim().parse().map_or(Workers::Machine, Workers::Count)
-}
-
-fn truthy(value: Option<&String>) -> bool {
-    value.is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "" | "0" | "false" | "no" | "off"))
-}
-
-struct Shape {
-    workers: Workers,
-    worker_class: Option<String>,
-    start: StartMethod,
-    preload: bool,
-}
-
-impl Shape {
-    fn new(workers: Workers, start: StartMethod) -> Self {
-        Self {
-            workers,
-            worker_class: None,
-            start,
-            preload: false,
-        }
-    }
-}
-
-/// Workers and start method, server by server.
-///
-/// Fork or spawn as measured: gunicorn's arbiter forks even one worker, Hypercorn spawns even one, Uvicorn spawns above one,
-/// Granian forks up to Python 3.13.
-fn shape(kind: ServerKind, subcommand: &str, arguments: &[String], variables: &Variables, config: Option<&Config>) -> Shape {
-    let one = Workers::Count(1);
-    let count = |names: &[&str]| value(arguments, names).map(workers);
-    let concurrency = || variables.get("WEB_CONCURRENCY").map(|text| workers(text));
-    let single = Shape::new(one, StartMethod::Single);
-    let by_count = |found: Option<Workers>, many: StartMethod| match found {
-        None | Some(Workers::Count(0 | 1)) => Shape::new(one, StartMethod::Single),
-        Some(count) => Shape::new(count, many),
-    };
-    match kind {
-        ServerKind::Gunicorn => gunicorn(arguments, variables, config),
-        ServerKind::Uvicorn => {
-            if given(arguments, &["--reload"]) || truthy(variables.get("UVICORN_RELOAD")) {
-                return Shape::new(one, StartMethod::Reload);
-            }
-            let from_variable = || variables.get("UVICORN_WORKERS").map(|text| workers(text)).or_else(concurrency);
-            by_count(count(&["--workers"]).or_else(from_variable), StartMethod::Spawn)
-        }
-        ServerKind::Hypercorn => {
-            let found = count(&["-w", "--workers"]).unwrap_or(one);
-            let start = match found {
-                _ if given(arguments, &["--reload"]) => StartMethod::Reload,
-                Workers::Count(0) => StartMethod::Single,
-                _ => StartMethod::Spawn,
-            };
-            Shape {
-                worker_class: value(arguments, &["-k", "--worker-class"]).map(str::to_owned),
-                ..Shape::new(if found == Workers::Count(0) { one } else { found }, start)
-            }
-        }
-        ServerKind::Granian => {
-            let found = count(&["--workers"]).or_else(|| variables.get("GRANIAN_WORKERS").map(|text| workers(text)));
-            let start = if given(arguments, &["--reload"]) {
-                StartMethod::Reload
-            } else {
-                StartMethod::Fork
-            };
-            Shape::new(found.unwrap_or(one), start)
-        }
-        ServerKind::Uwsgi => uwsgi(arguments, config),
-        ServerKind::Celery => celery(subcommand, arguments),
-        ServerKind::Rq => Shape::new(
-            if subcommand == "worker-pool" {
-                count(&["-n", "--num-workers"]).unwrap_or(one)
-            } else {
-                one
-            },
-            StartMethod::Fork,
-        ),
-        ServerKind::Dramatiq => {
-            let start = match () {
-                () if given(arguments, &["--watch"]) => StartMethod::Reload,
-                () if given(arguments, &["--use-spawn"]) => StartMethod::Spawn,
-                () => StartMethod::Fork,
-            };
-            Shape::new(count(&["-p", "--processes"]).unwrap_or(Workers::Machine), start)
-        }
-        ServerKind::Flask => {
-            let debug = given(arguments, &["--debug", "--reload"])
-                || truthy(variables.get("FLASK_DEBUG")) && !given(arguments, &["--no-debug"])
-                || variables.get("FLASK_ENV").is_some_and(|value| value == "development");
-            let reload = debug && !given(arguments, &["--no-reload"]);
-            Shape::new(one, if reload { StartMethod::Reload } else { StartMethod::Single })
-        }
-        ServerKind::DjangoRunserver => {
-            let fixed = given(arguments, &["--noreload"]);
-            Shape::new(one, if fixed { StartMethod::Single } else { StartMethod::Reload })
-        }
-        ServerKind::Fastapi => {
-            let reload = subcommand == "dev" && !given(arguments, &["--no-reload"]) || given(arguments, &["--reload"]);
-            if reload {
-                return Shape::new(one, StartMethod::Reload);
-            }
-            by_count(count(&["--workers"]).or_else(concurrency), StartMethod::Spawn)
-        }
-        ServerKind::Daphne | ServerKind::Waitress | ServerKind::Python | ServerKind::Unknown => single,
-    }
-}
-
-/// Lowest to highest: WEB_CONCURRENCY, config file, GUNICORN_CMD_ARGS, command line (gunicorn's documentation, "Configuration Overview").
-fn gunicorn(arguments: &[String], variables: &Variables, config: Option<&Config>) -> Shape {
-    let mut all = variables
-        .get("GUNICORN_CMD_ARGS")
-        .map(|text| shell::words(text))
-        .unwrap_or_default();
-    all.extend_from_slice(arguments);
-    let fallback = Config::default();
-    let config = config.unwrap_or(&fallback);
-    let count = value(&all, &["-w", "--workers"])
-        .map(workers)
-        .or(config.workers)
-        .or_else(|| variables.get("WEB_CONCURRENCY").map(|text| workers(text)))
-        .unwrap_or(Workers::Count(1));
-    let threads = value(&all, &["--threads"]).map(workers).or(config.threads);
-    let class = value(&all, &["-k", "--worker-class"])
-        .map(str::to_owned)
-        .or_else(|| config.worker_class.clone());
-    let threaded = !matches!(threads, None | Some(Workers::Count(0 | 1)));
-    Shape {
-        workers: count,
-        // Gunicorn itself turns sync with threads into gthread.
-        worker_class: if threaded && class.as_deref().is_none_or(|class| class == "sync") {
-            Some("gthread".to_owned())
-        } else {
-            class
-        },
-        start: StartMethod::Fork,
-        preload: given(&all, &["--preload"]) || config.preload.unwrap_or(false),
-    }
-}
-
-/// uWSGI loads the app once in the master and forks, unless `lazy-apps` says otherwise.
-fn uwsgi(arguments: &[String], config: Option<&Config>) -> Shape {
-    let count = value(arguments, &["-p", "--processes", "--workers"])
-        .map(workers)
-        .or_else(|| config.and_then(|config| config.workers))
-        .unwrap_or(Workers::Count(1));
-    let master = given(arguments, &["-M", "--master"]) || config.and_then(|config| config.master).unwrap_or(false);
-    let lazy = given(arguments, &["--lazy-apps", "--lazy"]) || config.and_then(|config| config.preload) == Some(false);
-    let forks = master || count != Workers::Count(1);
-    Shape {
-        preload: forks && !lazy,
-        ..Shape::new(count, if forks { StartMethod::Fork } else { StartMethod::Single })
-    }
-}
-
-fn celery(subcommand: &str, arguments: &[String]) -> Shape {
-    if subcommand == "beat" {
-        return Shape::new(Workers::Count(1), StartMethod::Single);
-    }
-    let pool = value(arguments, &["-P", "--pool"]).map(str::to_owned);
-    // Threads and green threads share one process; `prefork` and `processes` are the same pool.
-    if pool.as_deref().is_some_and(|pool| !matches!(pool, "prefork" | "processes")) {
-        return Shape {
-            worker_class: pool,
-            ..Shape::new(Workers::Count(1), StartMethod::Single)
-        };
-    }
-    let autoscale = value(arguments, &["--autoscale"]).and_then(|text| text.split(',').next());
-    let count = value(arguments, &["-c", "--concurrency"])
-        .or(autoscale)
-        .map_or(Workers::Machine, workers);
-    Shape {
-        worker_class: pool,
-        ..Shape::new(count, StartMethod::Fork)
-    }
-}
-
 /// The server's config file as the command names it. A file below `.signoz` is ours: it and its flag are taken out of the command.
 fn config_file(kind: ServerKind, words: &mut Vec<String>, arguments: usize) -> Option<String> {
     let names: &[&str] = match kind {
         ServerKind::Gunicorn | ServerKind::Hypercorn => &["-c", "--config"],
-        ServerKind::Uwsgi => &["--ini", "--yaml", "-i"],
+        ServerKind::Uwsgi => &["--ini", "--yaml"],
         _ => return None,
     };
     if kind == ServerKind::Gunicorn {
@@ -603,4 +150,132 @@ pub(super) fn key(server: &Server) -> (ServerKind, PathBuf, Vec<String>) {
         server.directory.clone(),
         own.iter().map(|word| word.trim_start_matches("./").to_owned()).collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::detection::StartMethod::{Fork, Reload, Single, Spawn};
+
+    fn server(line: &str) -> Server {
+        let words = shell::words(line);
+        parse_command(&words, Path::new("/p/sub"), Path::new("/p"))
+    }
+
+    #[test]
+    fn every_kind_of_start_is_recognised() {
+        use ServerKind as K;
+        for (line, kind, start, workers) in [
+            ("gunicorn app:app", K::Gunicorn, Fork, Some(1)),
+            ("/venv/bin/gunicorn -w4 app:app", K::Gunicorn, Fork, Some(4)),
+            ("python3.11 -u -X dev -m gunicorn --workers=3 app:app", K::Gunicorn, Fork, Some(3)),
+            ("/v/bin/python /v/bin/gunicorn app:app --reload", K::Gunicorn, Fork, Some(1)),
+            ("WEB_CONCURRENCY=6 gunicorn app:app", K::Gunicorn, Fork, Some(6)),
+            ("GUNICORN_CMD_ARGS='-w 2' gunicorn app:app", K::Gunicorn, Fork, Some(2)),
+            ("GUNICORN_CMD_ARGS='-w 2' gunicorn app:app -w 5", K::Gunicorn, Fork, Some(5)),
+            ("gunicorn app:app -w '$(nproc)'", K::Gunicorn, Fork, None),
+            ("uvicorn app:app", K::Uvicorn, Single, Some(1)),
+            ("uvicorn app:app --workers 4", K::Uvicorn, Spawn, Some(4)),
+            ("WEB_CONCURRENCY=2 uvicorn app:app", K::Uvicorn, Spawn, Some(2)),
+            ("uvicorn app:app --reload --workers 4", K::Uvicorn, Reload, Some(1)),
+            ("hypercorn app:app", K::Hypercorn, Spawn, Some(1)),
+            ("hypercorn -w 0 app:app", K::Hypercorn, Single, Some(1)),
+            ("granian --interface asgi --workers 2 app:app", K::Granian, Fork, Some(2)),
+            ("uwsgi --http :80 --master -p 4 --module app", K::Uwsgi, Fork, Some(4)),
+            ("uwsgi --http :80 --module app", K::Uwsgi, Single, Some(1)),
+            ("daphne app.asgi:application", K::Daphne, Single, Some(1)),
+            ("waitress-serve --port=80 app:app", K::Waitress, Single, Some(1)),
+            ("celery -A x worker -c 3", K::Celery, Fork, Some(3)),
+            ("celery -A x worker", K::Celery, Fork, None),
+            ("celery worker -A x --autoscale=9,2", K::Celery, Fork, Some(9)),
+            ("celery -A x worker --pool=solo", K::Celery, Single, Some(1)),
+            ("celery -A x beat", K::Celery, Single, Some(1)),
+            ("celery -A x flower", K::Unknown, Single, Some(1)),
+            ("rq worker high low", K::Rq, Fork, Some(1)),
+            ("python manage.py rqworker default", K::Rq, Fork, Some(1)),
+            ("dramatiq -p 2 tasks", K::Dramatiq, Fork, Some(2)),
+            ("dramatiq --use-spawn tasks", K::Dramatiq, Spawn, None),
+            ("flask run", K::Flask, Single, Some(1)),
+            ("flask --app x run --debug", K::Flask, Reload, Some(1)),
+            ("flask --app x --debug run --no-reload", K::Flask, Single, Some(1)),
+            ("FLASK_DEBUG=1 python -m flask run", K::Flask, Reload, Some(1)),
+            ("FLASK_ENV=development flask run", K::Flask, Reload, Some(1)),
+            ("flask db upgrade", K::Unknown, Single, Some(1)),
+            ("fastapi dev main.py", K::Fastapi, Reload, Some(1)),
+            ("fastapi run main.py --workers 4", K::Fastapi, Spawn, Some(4)),
+            ("python manage.py runserver 0.0.0.0:80", K::DjangoRunserver, Reload, Some(1)),
+            ("./manage.py runserver --noreload", K::DjangoRunserver, Single, Some(1)),
+            ("django-admin runserver", K::DjangoRunserver, Reload, Some(1)),
+            ("python manage.py migrate", K::Unknown, Single, Some(1)),
+            ("python manage.py consume", K::Python, Single, Some(1)),
+            ("python app.py", K::Python, Single, Some(1)),
+            ("python -m shop", K::Python, Single, Some(1)),
+            ("python -m pip install x", K::Unknown, Single, Some(1)),
+            ("python -c 'print(1)'", K::Unknown, Single, Some(1)),
+            ("watchmedo auto-restart -d . -- celery -A x worker", K::Celery, Reload, None),
+            (
+                "sh -c 'python manage.py migrate && exec gunicorn app:app -w 2'",
+                K::Gunicorn,
+                Fork,
+                Some(2),
+            ),
+            ("./wait-for-it.sh db:5432 -t 9 -- gunicorn app:app", K::Gunicorn, Fork, Some(1)),
+            ("nginx -g 'daemon off;'", K::Unknown, Single, Some(1)),
+            ("", K::Unknown, Single, Some(1)),
+        ] {
+            let found = server(line);
+            assert_eq!((found.kind, found.start, found.workers), (kind, start, workers), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_command_keeps_what_chooses_the_environment_and_nothing_else_in_front() {
+        for (line, command, variables) in [
+            ("exec env A=b gunicorn app:app", "gunicorn app:app", 1),
+            ("sudo -u www nice -n 5 gunicorn app:app", "gunicorn app:app", 0),
+            ("A=b poetry run gunicorn app:app", "poetry run gunicorn app:app", 1),
+            (
+                "opentelemetry-instrument --traces_exporter otlp gunicorn app:app",
+                "gunicorn app:app",
+                0,
+            ),
+            ("newrelic-admin run-program gunicorn app:app", "gunicorn app:app", 0),
+            ("uv run ddtrace-run python app.py", "uv run python app.py", 0),
+            (".signoz/run.sh gunicorn -c .signoz/gunicorn.conf.py app:app", "gunicorn app:app", 0),
+            (
+                "gunicorn --config=/p/sub/.signoz/gunicorn.conf.py -c own.py app:app",
+                "gunicorn -c own.py app:app",
+                0,
+            ),
+        ] {
+            let found = server(line);
+            assert_eq!(
+                (found.command.join(" ").as_str(), found.variables.len()),
+                (command, variables),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn folders_and_configs_are_relative_to_the_project() {
+        let found = server("gunicorn -c file:conf/g.py --preload -k gevent app:app");
+        assert_eq!(
+            (found.directory.as_path(), found.config.as_deref()),
+            (Path::new("sub"), Some(Path::new("sub/conf/g.py")))
+        );
+        assert_eq!((found.preload, found.worker_class.as_deref()), (true, Some("gevent")));
+        assert_eq!(
+            server("gunicorn -c python:shop.conf a:b").config.as_deref(),
+            Some(Path::new("sub/shop/conf.py"))
+        );
+        assert_eq!(server("gunicorn -c /etc/g.py a:b").config.as_deref(), Some(Path::new("/etc/g.py")));
+        assert_eq!(server("gunicorn --threads 4 a:b").worker_class.as_deref(), Some("gthread"));
+    }
+
+    #[test]
+    fn secrets_are_masked_in_words_and_variables() {
+        let found = server("DB_PASSWORD=canary gunicorn a:b --env API_KEY=canary --token canary");
+        assert!(!format!("{found:?}").contains("canary"), "{found:?}");
+    }
 }

@@ -278,7 +278,8 @@ pub(super) fn assign(system: &System, environment: &mut PythonEnvironment, owner
 /// The interpreter that PDM was told to use.
 pub(super) fn pdm_interpreter(folder: &Path) -> Option<PathBuf> {
     let path = text::read(&folder.join(".pdm-python")).ok()?;
-    Some(PathBuf::from(path.trim())).filter(|path| path.is_absolute())
+    let path = path.trim();
+    (path.starts_with('/') && !path.chars().any(char::is_control)).then(|| PathBuf::from(path))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Read with a grammar, never run, never imported. Walks without recursion, so that no nesting can exhaust the stack.
 
-use super::invocation::Workers;
+use super::shape::Workers;
 use super::shell::Variables;
 use tree_sitter::{Node, Parser};
 

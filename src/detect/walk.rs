@@ -3,7 +3,7 @@
 //! May never follow a symlink, enter an environment, or leave the project's file system.
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,6 +45,8 @@ pub(super) struct Found {
     pub(super) kind: Kind,
     /// Relative to the project.
     pub(super) path: PathBuf,
+    /// Folders between the project and the file.
+    depth: usize,
 }
 
 /// What the walk saw.
@@ -52,6 +54,8 @@ pub(super) struct Found {
 pub(super) struct Tree {
     /// Shallow files first, then by name: the same on every run.
     pub(super) files: Vec<Found>,
+    /// Folders (relative) in which a Python file lies: true where directly, false where only below.
+    python: HashMap<PathBuf, bool>,
     /// Folders with a `pyvenv.cfg` or `conda-meta`, absolute.
     pub(super) environments: BTreeSet<PathBuf>,
     /// Number of files seen.
@@ -71,19 +75,31 @@ impl Tree {
 
     /// Whether a Python file lies directly in this folder (relative to the project).
     pub(super) fn has_python(&self, folder: &Path) -> bool {
-        let folder = if folder == Path::new(".") { Path::new("") } else { folder };
-        self.files
-            .iter()
-            .any(|found| matches!(found.kind, Kind::Entry | Kind::Python) && found.path.parent() == Some(folder))
+        self.python.get(bare(folder)).copied().unwrap_or_default()
     }
 
     /// Whether a Python file lies anywhere in this folder.
     pub(super) fn has_python_below(&self, folder: &Path) -> bool {
-        let folder = if folder == Path::new(".") { Path::new("") } else { folder };
-        self.files
-            .iter()
-            .any(|found| matches!(found.kind, Kind::Entry | Kind::Python) && found.path.starts_with(folder))
+        self.python.contains_key(bare(folder))
     }
+
+    fn note_python_folders(&mut self) {
+        let python = self.files.iter().filter(|found| matches!(found.kind, Kind::Entry | Kind::Python));
+        for folder in python.filter_map(|found| found.path.parent()) {
+            if self.python.get(folder) == Some(&true) {
+                continue;
+            }
+            for above in folder.ancestors().skip(1) {
+                self.python.entry(above.to_path_buf()).or_insert(false);
+            }
+            self.python.insert(folder.to_path_buf(), true);
+        }
+    }
+}
+
+/// `.` as the empty path that `parent()` gives.
+fn bare(folder: &Path) -> &Path {
+    if folder == Path::new(".") { Path::new("") } else { folder }
 }
 
 /// Walks the project once.
@@ -144,6 +160,7 @@ fn pass(project: &Path, git: bool, parents: bool) -> Tree {
                     batch.files.push(Found {
                         kind,
                         path: path.to_path_buf(),
+                        depth: entry.depth(),
                     });
                 }
                 WalkState::Continue
@@ -151,7 +168,8 @@ fn pass(project: &Path, git: bool, parents: bool) -> Tree {
         });
     let mut tree = gathered.into_inner().unwrap_or_else(PoisonError::into_inner);
     tree.files
-        .sort_by(|a, b| (a.path.components().count(), &a.path).cmp(&(b.path.components().count(), &b.path)));
+        .sort_unstable_by(|a, b| (a.depth, a.path.as_os_str()).cmp(&(b.depth, b.path.as_os_str())));
+    tree.note_python_folders();
     tree.notes.sort();
     tree.notes.truncate(20);
     tree.seen = seen.into_inner();

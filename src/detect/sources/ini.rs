@@ -1,6 +1,6 @@
 //! supervisor's `[program:x]` and uWSGI's `[uwsgi]`: both ini files, told apart by their sections.
 
-use super::super::invocation::{Config, Workers};
+use super::super::shape::{Config, Workers};
 use super::super::shell::{self, Variables, assignment};
 use super::super::text;
 use super::systemd::shown;

@@ -10,7 +10,7 @@ mod pyproject;
 mod scripts;
 mod systemd;
 
-use super::invocation::program;
+use super::program::program;
 use super::shell::{self, Variables, assignment};
 use super::text;
 use super::walk::{Kind, Tree, is_aside};

@@ -2,7 +2,7 @@
 //!
 //! Worker processes are told from their masters by their ancestors; only masters are reported.
 
-use super::super::invocation::{Program, is_python, program, python_flags, python_target};
+use super::super::program::{Program, is_python, program, python_flags, python_target};
 use super::super::shell::{self, Variables};
 use super::super::wrappers::{base, unwrap};
 use super::{Gathered, Origin, Raw, module_file};
