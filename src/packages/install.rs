@@ -92,6 +92,7 @@ pub fn run(
         return Err(explain(
             Error::step_failed(format!("`{name}` could not install the packages")),
             name,
+            target.offline,
             &finished,
         ));
     }
@@ -254,7 +255,12 @@ impl Installer {
             Self::Pip(_) => "pip",
             Self::Uv(_) => "uv",
         };
-        let error = explain(Error::failed(format!("`{name}` could not put the packages back")), name, &finished);
+        let error = explain(
+            Error::failed(format!("`{name}` could not put the packages back")),
+            name,
+            target.offline,
+            &finished,
+        );
         Err(error.remedy(format!("then run `--undo` again, or by hand: `{by_hand}`")))
     }
 }
