@@ -46,8 +46,12 @@ impl Case {
             skip("uv, poetry, pdm and pipenv could not be installed from the package index");
             return None;
         };
-        let path =
-            std::env::join_paths(std::iter::once(tools.to_path_buf()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
+        let path = std::env::join_paths(
+            tools
+                .iter()
+                .cloned()
+                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        );
         system.env.insert("PATH".into(), path.unwrap().into_string().unwrap());
         Some(Self { folder, system })
     }
