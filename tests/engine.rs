@@ -727,6 +727,45 @@ fn sigkill_at_every_write_of_an_undo_and_undo_again() {
     }
 }
 
+/// The installer has its own process group: a kill of the run does not reach it.
+#[test]
+fn undo_waits_for_the_installer_that_outlived_a_killed_run() {
+    if let Ok(task) = std::env::var("ENGINE_VICTIM") {
+        return victim(&task);
+    }
+    let machine = Machine::new();
+    let before = machine.tree();
+    let gate = machine.root.path().join("venv/bin/gate");
+    assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    let mut run = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "undo_waits_for_the_installer_that_outlived_a_killed_run"])
+        .env("ENGINE_VICTIM", "apply 9999 after")
+        .env("ENGINE_ROOT", machine.root.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Opens when the tool stands at its gate.
+    let opened = fs::OpenOptions::new().write(true).open(&gate).unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    fs::remove_file(&gate).unwrap();
+    let (opened, warned) = (std::sync::Mutex::new(Some(opened)), AtomicUsize::new(0));
+    let _lock = engine::lock(&machine.system, &machine.project()).unwrap();
+    let report = engine::undo(&machine.system, &machine.project(), &|event| {
+        if let signoz_setup::domain::Event::Warning { text } = event {
+            assert!(text.contains("still at work"), "{text}");
+            warned.fetch_add(1, Ordering::SeqCst);
+            // Now the tool may go on.
+            drop(opened.lock().unwrap().take());
+        }
+    })
+    .unwrap();
+    assert_eq!(warned.load(Ordering::SeqCst), 1);
+    assert!(report.failed.is_empty() && report.kept.is_empty(), "{report:?}");
+    assert_eq!(machine.tree(), before, "{report:?}");
+}
+
 #[test]
 fn a_second_run_is_refused_while_the_first_is_at_work() {
     let machine = Machine::new();
@@ -877,4 +916,51 @@ fn a_really_full_disk_is_named_and_leaves_the_project_as_it_was() {
         "{text}"
     );
     assert_eq!(tree(&machine.project()), before);
+}
+
+/// Journals of released versions, with `{{ROOT}}` for the machine's folder. A released one is never rewritten: when the plan of
+/// this test has to change, it stays with a plan of its own. `UPDATE_GOLDEN=1` writes the one of this version.
+#[test]
+fn journals_of_every_released_version_are_undone() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/journals");
+    let ours = folder.join(format!("v{}-every-step.json", env!("CARGO_PKG_VERSION")));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let machine = Machine::new();
+        machine.run(&machine.plan()).unwrap();
+        let (path, text) = machine.journals().remove(0);
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = text
+            .replace(&machine.root.path().display().to_string(), "{{ROOT}}")
+            .replace(&stem, "{{STEM}}");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(&ours, text).unwrap();
+    }
+    let mut seen = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let golden = entry.unwrap().path();
+        for cut_short in [false, true] {
+            let machine = Machine::new();
+            let before = machine.tree();
+            machine.run(&machine.plan()).unwrap();
+            let (path, _) = machine.journals().remove(0);
+            let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let mut text = fs::read_to_string(&golden)
+                .unwrap()
+                .replace("{{ROOT}}", &machine.root.path().display().to_string())
+                .replace("{{STEM}}", &stem);
+            if cut_short {
+                text = text.replace("\"finished\"", "\"running\"").replace("\"applied\"", "\"started\"");
+            }
+            fs::write(&path, text).unwrap();
+            let report = machine.undo();
+            assert!(
+                report.failed.is_empty() && report.kept.is_empty(),
+                "{}: {report:?}",
+                golden.display()
+            );
+            assert_eq!(machine.tree(), before, "{}", golden.display());
+        }
+        seen += 1;
+    }
+    assert!(seen > 0 && ours.is_file());
 }

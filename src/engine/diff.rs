@@ -199,7 +199,7 @@ pub(crate) fn mode_fits(is: u32, wanted: u32, secret: bool) -> bool {
     if secret {
         return is & 0o077 == 0;
     }
-    is == wanted || (is & 0o100 == wanted & 0o100 && is & 0o022 & !wanted == 0)
+    is == wanted || (is & 0o100 == wanted & 0o100 && is & 0o002 & !wanted == 0)
 }
 
 fn overwrite(journals: &[journal::Journal], path: &Path) -> Error {
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn modes() {
         assert!(mode_fits(0o600, 0o600, true) && mode_fits(0o400, 0o600, true) && !mode_fits(0o640, 0o600, true));
-        assert!(mode_fits(0o600, 0o644, false) && mode_fits(0o700, 0o755, false));
+        assert!(mode_fits(0o600, 0o644, false) && mode_fits(0o700, 0o755, false) && mode_fits(0o664, 0o644, false));
         assert!(!mode_fits(0o644, 0o755, false) && !mode_fits(0o666, 0o644, false));
     }
 }

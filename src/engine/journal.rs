@@ -165,7 +165,7 @@ impl Journal {
             record: Record {
                 schema_version: SCHEMA_VERSION,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                project: project.to_path_buf(),
+                project: fs::canonicalize(project).unwrap_or_else(|_| project.to_path_buf()),
                 sequence,
                 started,
                 pid,

@@ -54,19 +54,24 @@ impl Target<'_> {
         tools::install_argv(self.tool, self.program, self.python, self.offline, &packages)
     }
 
-    /// The project files that the tool edits.
+    /// The project files that the tool edits. The lock file of a workspace is in a folder above its members.
     #[must_use]
     pub fn edited_files(&self) -> Vec<PathBuf> {
-        tools::row(self.effective())
-            .edits
-            .iter()
-            .map(|name| self.project.join(name))
-            .collect()
+        let place = |name: &str| {
+            let shared = self.project.ancestors().find(|folder| folder.join(name).is_file());
+            let folder = shared.filter(|_| name.ends_with(".lock")).unwrap_or(self.project);
+            folder.join(name)
+        };
+        tools::row(self.effective()).edits.iter().map(|name| place(name)).collect()
     }
 
     fn invocation(&self, argv: Vec<String>) -> Invocation {
         let environment = tools::environment_of(self.python);
-        let mut invocation = Invocation::new(argv).within(self.project).without("PYTHONPATH").deadline(DEADLINE);
+        let mut invocation = Invocation::new(argv)
+            .within(self.project)
+            .without("PYTHONPATH")
+            .without("PIP_USER")
+            .deadline(DEADLINE);
         for (name, value) in tools::row(self.effective()).variables {
             invocation = invocation.env(*name, value.replace("{environment}", &environment.to_string_lossy()));
         }
@@ -92,6 +97,7 @@ pub fn run(
         return Err(explain(
             Error::step_failed(format!("`{name}` could not install the packages")),
             name,
+            target.offline,
             &finished,
         ));
     }
@@ -254,7 +260,12 @@ impl Installer {
             Self::Pip(_) => "pip",
             Self::Uv(_) => "uv",
         };
-        let error = explain(Error::failed(format!("`{name}` could not put the packages back")), name, &finished);
+        let error = explain(
+            Error::failed(format!("`{name}` could not put the packages back")),
+            name,
+            target.offline,
+            &finished,
+        );
         Err(error.remedy(format!("then run `--undo` again, or by hand: `{by_hand}`")))
     }
 }

@@ -58,6 +58,9 @@ const NETWORK: &[&str] = &[
     "without a network, put the wheels into a folder and run with `--offline` and `PIP_FIND_LINKS=<folder>` (`UV_FIND_LINKS` for uv)",
 ];
 
+/// uv's words for a package that it may not look up.
+const OFFLINE: &str = "the network was disabled";
+
 /// First match wins: pip calls an unreachable index `no matching distribution`, so the network comes first.
 const TROUBLES: &[Trouble] = &[
     Trouble {
@@ -76,7 +79,7 @@ const TROUBLES: &[Trouble] = &[
         remedies: &["make an environment: `python3 -m venv .venv`, install the app into it, then `--python .venv`"],
     },
     Trouble {
-        contains: &["the network was disabled", "network connectivity is disabled", "Ignoring indexes"],
+        contains: &[OFFLINE, "network connectivity is disabled"],
         what: "a package is neither cached nor in a local wheel folder",
         remedies: &[
             "leave `--offline` out once",
@@ -143,13 +146,22 @@ const TROUBLES: &[Trouble] = &[
 ];
 
 /// Turns a failed call into an error of the given kind: what, the tool's own reason in one line, and a remedy.
-pub(crate) fn explain(mut error: Error, tool: &str, finished: &Finished) -> Error {
+pub(crate) fn explain(mut error: Error, tool: &str, offline: bool, finished: &Finished) -> Error {
     if finished.timed_out {
         return error
             .because(format!("`{tool}` did not end in time and was stopped"))
             .remedy("check the network and run again");
     }
-    let text = format!("{}\n{}", finished.stderr, finished.stdout);
+    if let Some(signal) = finished.signal {
+        return error
+            .because(format!("`{tool}` was ended by signal {signal}"))
+            .remedy("when nobody ended it, the machine may be out of memory; then run again");
+    }
+    let mut text = format!("{}\n{}", finished.stderr, finished.stdout);
+    if offline && text.contains("(from versions: ") {
+        // pip does not say that it was told to leave the index alone.
+        text.push_str(OFFLINE);
+    }
     let trouble = TROUBLES
         .iter()
         .find(|trouble| trouble.contains.iter().any(|part| text.contains(part)));
@@ -157,10 +169,7 @@ pub(crate) fn explain(mut error: Error, tool: &str, finished: &Finished) -> Erro
     error.why = Some(match trouble {
         Some(trouble) if line.is_empty() => trouble.what.to_owned(),
         Some(trouble) => format!("{}: {line}", trouble.what),
-        None if line.is_empty() => match (finished.code, finished.signal) {
-            (_, Some(signal)) => format!("`{tool}` was ended by signal {signal}"),
-            (code, _) => format!("`{tool}` ended with exit code {}", code.unwrap_or(-1)),
-        },
+        None if line.is_empty() => format!("`{tool}` ended with exit code {}", finished.code.unwrap_or(-1)),
         None => line,
     });
     for remedy in trouble.map_or(&[][..], |trouble| trouble.remedies) {
@@ -224,6 +233,7 @@ mod tests {
         let error = explain(
             Error::refused("x"),
             "pip",
+            false,
             &finished(
                 "WARNING: Retrying after connection broken by 'ProxyError'\nERROR: No matching distribution found for rich\n[notice] new pip",
             ),
@@ -236,9 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn pip_without_a_network_is_told_from_a_missing_release() {
+        let words = "ERROR: Could not find a version that satisfies the requirement rich==1 (from versions: none)\nERROR: No matching distribution found for rich==1";
+        let why = |offline| explain(Error::refused("x"), "pip", offline, &finished(words)).why.unwrap();
+        assert!(
+            why(true).starts_with("a package is neither cached nor in a local wheel folder: "),
+            "{}",
+            why(true)
+        );
+        assert!(why(false).starts_with("the index has no matching release: "), "{}", why(false));
+    }
+
+    #[test]
     fn a_silent_end_names_its_code() {
         assert_eq!(
-            explain(Error::refused("x"), "pip", &finished("")).why.unwrap(),
+            explain(Error::refused("x"), "pip", false, &finished("")).why.unwrap(),
             "`pip` ended with exit code 1"
         );
     }

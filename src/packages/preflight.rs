@@ -191,7 +191,7 @@ impl Resolver {
             })?;
         if !finished.success() {
             let what = "the packages cannot be installed into this environment; nothing was changed";
-            return Err(explain(Error::refused(what), name, &finished));
+            return Err(explain(Error::refused(what), name, request.offline, &finished));
         }
         match self {
             Self::Pip(_) => pip_moves(&finished).map_err(|error| {
