@@ -19,6 +19,7 @@
 //! | `cli` | flags | `domain`, `error`, `wizard` |
 //! | `app` | the one pipeline; nobody imports it | everything |
 
+pub mod app;
 pub mod cli;
 pub mod coverage;
 pub mod detect;

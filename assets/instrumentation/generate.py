@@ -98,9 +98,8 @@ def declared(wheel: Path, picked: list[str], default: bool) -> dict:
 
 
 def main(wanted: list[str]) -> None:
-    sets = tomllib.loads((HERE.parent / "packages.toml").read_text())
-    for name, release in sets.items():
-        if name == "guard" or (wanted and name not in wanted):
+    for name, release in tomllib.loads((HERE.parent / "packages.toml").read_text()).items():
+        if not isinstance(release, dict) or "distro" not in release or (wanted and name not in wanted):
             continue
         python = re.search(r">=(\d+\.\d+)", release["python"]).group(1)
         with tempfile.TemporaryDirectory() as folder:

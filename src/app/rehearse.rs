@@ -1,6 +1,6 @@
 //! `--rehearse`: the real app, its run script, and the embedded receiver.
 
-use super::setup::environment;
+use super::setup::{environment, start};
 use super::{Context, answers};
 use crate::detect;
 use crate::domain::report::{Report, Verification};
@@ -8,7 +8,7 @@ use crate::domain::{Event, Protocol};
 use crate::error::{Error, Result};
 use crate::system::System;
 use crate::tap::{Tap, TapOptions};
-use crate::verify::workers::{Rehearsed, RehearsalRequest, rehearse};
+use crate::verify::workers::{Receiver, RehearsalRequest, Rehearsed, rehearse};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use std::time::Duration;
 const REQUESTS: u32 = 10;
 /// How long the whole rehearsal may take.
 const LIMIT: Duration = Duration::from_secs(90);
+/// How long spans are waited for after the last request.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// Starts the app and counts.
 pub(super) fn run(context: &Context) -> Result<Report> {
@@ -54,25 +56,30 @@ impl Rehearsal<'_> {
         let command = self.command.or_else(|| detection.servers.first().map(|server| server.command.clone())).ok_or_else(|| {
             Error::usage("`How is the app started?` has no answer").remedy("pass it after `--`, for example `-- gunicorn app:app --workers 4`")
         })?;
-        let server = detect::parse_command(&command, Path::new("."), self.project);
+        let server = start(&detection, &command, self.project);
         let python = environment(&detection)?.clone();
         report.environment = Some(detection);
         let tap = Tap::start(&self.system.runtime, TapOptions::default())?;
         (self.observer)(Event::Stage { title: format!("starting the app: {}", command.join(" ")) });
-        Ok(rehearse(
+        let receiver = Receiver::of(&tap, self.protocol);
+        rehearse(
             self.system,
             &RehearsalRequest {
-                project: self.project,
+                directory: &self.project.join(&server.directory),
                 command: &command,
                 server: &server,
                 run_script: &run_script,
                 python: &python.interpreter,
                 protocol: self.protocol,
-                time_limit: LIMIT,
+                receiver: &receiver,
+                service_name: None,
+                path: "/",
                 requests_per_worker: REQUESTS,
-                tap: &tap,
+                expected_workers: server.workers,
+                time_limit: LIMIT,
+                settle: SETTLE,
             },
             self.observer,
-        ))
+        )
     }
 }

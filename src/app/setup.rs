@@ -3,22 +3,24 @@
 use super::{Context, answers, refuse};
 use crate::coverage;
 use crate::detect;
-use crate::domain::answers::{Answers, Draft};
+use crate::domain::answers::{Answers, Destination, Draft};
 use crate::domain::coverage::CoverageStatus;
-use crate::domain::detection::PythonEnvironment;
+use crate::domain::detection::{PythonEnvironment, Server};
 use crate::domain::event::Event;
 use crate::domain::plan::{Change, Plan, StepState};
-use crate::domain::report::{Level, LevelReport, PlanReport, Report, StepRow, Verification};
+use crate::domain::report::{Level, LevelReport, PlanReport, Report, StepRow, UndoReport, Verification};
 use crate::domain::{Coverage, Detection, Resolution, Target};
 use crate::engine::{self, StepDiff};
 use crate::error::{Error, Result};
-use crate::packages;
+use crate::packages::{self, preflight::ResolveRequest};
 use crate::planner;
 use crate::system::System;
 use crate::verify;
 use crate::wizard::question;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Runs set-up, or shows what it would do.
 pub(super) fn run(context: &Context) -> Result<Report> {
@@ -50,6 +52,7 @@ pub(super) struct Pipeline<'a> {
 impl Pipeline<'_> {
     /// detect → answers → plan → apply → verify; each result goes into the report as soon as it is known.
     pub(super) fn run(&self, draft: Draft, dry_run: bool, verify: bool, report: &mut Report) -> Result<()> {
+        let _lock = if dry_run { None } else { Some(self.lock()?) };
         self.stage("looking at the project");
         let detection = detect::run(self.system, self.project, draft.python.as_deref(), self.observer);
         engine::refuse_foreign_home(&detection.host)?;
@@ -59,35 +62,78 @@ impl Pipeline<'_> {
         let answers = question::finish(draft.or(question::suggest(&detection, &folder)))?;
         self.usable(&answers)?;
         let python = environment(&detection)?;
+        let server = start(&detection, &answers.command, self.project);
+        report.warnings.extend(planner::launch::caveat(&server));
 
-        let coverage = coverage::table(&detection.installed, answers.instrumentation, &python.version);
-        report.coverage.clone_from(&coverage);
-        let resolution = self.resolve(&detection, &answers, python)?;
+        report.coverage = coverage::table(&detection.installed, answers.instrumentation, &python.version);
+        let requirements = planner::requirements(&detection.installed, answers.instrumentation, &python.version);
+        self.stage("asking the resolver what would change");
+        let request = ResolveRequest { python, project: self.project, requirements: &requirements, offline: self.offline };
+        let resolution = packages::preflight::resolve(self.system, &request, self.observer)?;
         report.resolution = Some(resolution.clone());
         refuse_conflicts(&resolution, &answers, &mut report.coverage)?;
-        refuse_silence(&coverage, &answers)?;
+        refuse_silence(&report.coverage, &answers)?;
 
-        let program = packages::program(self.system, python)?;
-        let plan = planner::build(&detection, &answers, &coverage, &resolution, self.project, python, &program, self.offline)?;
-        let _lock = if dry_run { None } else { Some(engine::lock(self.system, self.project)?) };
+        let program = packages::tools::program(self.system, python)?;
+        let plan = planner::build(&planner::Input {
+            detection: &detection,
+            answers: &answers,
+            server: &server,
+            coverage: &report.coverage,
+            requirements: &requirements,
+            resolution: &resolution,
+            project: self.project,
+            python,
+            program: &program,
+            offline: self.offline,
+        })?;
         let diffs = engine::diff(self.system, self.project, &plan)?;
-        report.plan = Some(rows(&plan, &diffs, |index| diffs[index].state));
+        report.plan = Some(rows(&plan, &diffs, |index| diffs[index].state, &BTreeMap::new()));
         if dry_run {
             return Ok(());
         }
         self.system.cancel.check()?;
-        match engine::apply(self.system, self.project, &plan, &diffs, self.observer) {
-            Ok(applied) => report.plan = Some(rows(&plan, &diffs, |index| applied.states[index])),
-            Err(failure) => {
-                report.plan = Some(rows(&plan, &diffs, |index| failure.states[index]));
-                report.undo = Some(failure.restored);
-                return Err(failure.error);
-            }
-        }
-        report.verification = Some(self.verify(&answers, python, verify));
-        self.system.cancel.check()?;
+        self.apply(&plan, &diffs, report)?;
+        report.verification = Some(self.verify(&answers, python, verify)?);
         report.next = next(&answers, self.project, report);
         Ok(())
+    }
+
+    /// One run at a time, and what a killed run left half done is cleared before anything is looked at.
+    fn lock(&self) -> Result<engine::Lock> {
+        let lock = engine::lock(self.system, self.project)?;
+        engine::recover(self.system, self.project, self.observer)?;
+        Ok(lock)
+    }
+
+    fn apply(&self, plan: &Plan, diffs: &[StepDiff], report: &mut Report) -> Result<()> {
+        let clock: Mutex<BTreeMap<String, (Instant, Duration)>> = Mutex::default();
+        let timed = |event: Event| {
+            if let Event::Step { id, state, .. } = &event {
+                let mut clock = clock.lock().unwrap_or_else(PoisonError::into_inner);
+                let entry = clock.entry(id.0.clone()).or_insert((Instant::now(), Duration::ZERO));
+                match state {
+                    StepState::Started => entry.0 = Instant::now(),
+                    _ => entry.1 = entry.0.elapsed(),
+                }
+            }
+            (self.observer)(event);
+        };
+        let applied = engine::apply(self.system, self.project, plan, diffs, &timed);
+        let took: BTreeMap<String, Duration> =
+            clock.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().map(|(id, (_, took))| (id, took)).collect();
+        match applied {
+            Ok(applied) => {
+                report.plan = Some(rows(plan, diffs, |index| applied.states[index], &took));
+                Ok(())
+            }
+            Err(failure) => {
+                report.plan = Some(rows(plan, diffs, |index| failure.states[index], &took));
+                let failed = failure.left.iter().map(ToString::to_string).collect();
+                report.undo = Some(UndoReport { restored: failure.restored, kept: Vec::new(), failed });
+                Err(failure.error)
+            }
+        }
     }
 
     fn stage(&self, title: &str) {
@@ -99,7 +145,7 @@ impl Pipeline<'_> {
         if answers.target != Target::Direct {
             return Err(Error::usage("this version sets up the direct way only").remedy("pass --target direct, or leave it out"));
         }
-        let crate::domain::answers::Destination::Region(region) = &answers.destination else { return Ok(()) };
+        let Destination::Region(region) = &answers.destination else { return Ok(()) };
         if region.is_known() {
             return Ok(());
         }
@@ -120,24 +166,14 @@ impl Pipeline<'_> {
         }
     }
 
-    fn resolve(&self, detection: &Detection, answers: &Answers, python: &PythonEnvironment) -> Result<Resolution> {
-        let requirements = planner::requirements(&detection.installed, answers.instrumentation, &python.version);
-        self.stage("asking the resolver what would change");
-        packages::resolve(
-            self.system,
-            &packages::ResolveRequest { python, project: self.project, requirements: &requirements, offline: self.offline },
-            self.observer,
-        )
-    }
-
     /// Levels 1, 2 and 4; level 3 starts the app, which an unattended set-up does not do by itself.
-    fn verify(&self, answers: &Answers, python: &PythonEnvironment, wanted: bool) -> Verification {
+    fn verify(&self, answers: &Answers, python: &PythonEnvironment, wanted: bool) -> Result<Verification> {
         let reason = if self.offline { "--offline" } else { "--no-verify" };
         let skip = |level| LevelReport::not_run(level, reason);
         let mut verification = Verification::default();
         if self.offline || !wanted {
             verification.levels = [Level::Endpoint, Level::Python, Level::Workers, Level::Stored].map(skip).into();
-            return verification;
+            return Ok(verification);
         }
         self.stage("sending a span to the endpoint");
         let endpoint = verify::endpoint::probe(
@@ -147,6 +183,10 @@ impl Pipeline<'_> {
                 key: answers.key.as_ref(),
                 protocol: answers.protocol,
                 service_name: &answers.service_name,
+                region: match &answers.destination {
+                    Destination::Region(region) => Some(region),
+                    Destination::Endpoint(_) => None,
+                },
                 deadline: Duration::from_secs(30),
             },
             self.observer,
@@ -154,19 +194,23 @@ impl Pipeline<'_> {
         self.stage("sending a span from the app's own Python");
         let python = verify::python::probe(
             self.system,
-            &verify::python::ProbeRequest {
-                project: self.project,
+            &verify::python::PythonRequest {
+                directory: self.project,
                 run_script: &self.project.join(".signoz/run.sh"),
                 python: &python.interpreter,
                 protocol: answers.protocol,
-                deadline: Duration::from_secs(45),
+                service_name: Some(answers.service_name.as_str()),
+                script: planner::templates::VERIFY_SPAN,
+                receiver: None,
+                deadline: Duration::from_secs(60),
             },
             self.observer,
-        );
+        )?;
         let workers = LevelReport::not_run(Level::Workers, "it starts the app; run `signoz-setup --rehearse`");
         let stored = self.stored(answers, &endpoint, &python);
         verification.levels = vec![endpoint, python, workers, stored];
-        verification
+        self.system.cancel.check()?;
+        Ok(verification)
     }
 
     fn stored(&self, answers: &Answers, endpoint: &LevelReport, python: &LevelReport) -> LevelReport {
@@ -184,12 +228,13 @@ impl Pipeline<'_> {
             return LevelReport::not_run(Level::Stored, "no span was accepted");
         };
         self.stage("reading the span back");
-        verify::stored::read_back(self.system, &base, api_key, trace, Duration::from_secs(90), self.observer)
+        let window = verify::stored::Window::around(SystemTime::now());
+        verify::stored::read_back(self.system, &base, api_key, trace, window, Duration::from_secs(90), self.observer)
     }
 }
 
 /// The environment to install into, or why there is none.
-fn environment(detection: &Detection) -> Result<&PythonEnvironment> {
+pub(super) fn environment(detection: &Detection) -> Result<&PythonEnvironment> {
     let Some(python) = &detection.python else {
         return Err(Error::refused("no Python environment was found")
             .because("neither a virtual environment in the project nor a python3 on PATH")
@@ -202,6 +247,12 @@ fn environment(detection: &Detection) -> Result<&PythonEnvironment> {
             .because(why.clone())
             .remedy("make it again (`python3 -m venv --clear .venv`) or pass --python with another one")),
     }
+}
+
+/// The start command taken apart; what detection saw beside it (a config file, a debug switch) counts when it is the same.
+pub(super) fn start(detection: &Detection, command: &[String], project: &Path) -> Server {
+    let seen = detection.servers.iter().find(|server| server.command == command);
+    seen.cloned().unwrap_or_else(|| detect::parse_command(command, Path::new("."), project))
 }
 
 fn refuse_conflicts(resolution: &Resolution, answers: &Answers, coverage: &mut [Coverage]) -> Result<()> {
@@ -256,7 +307,7 @@ fn warnings(detection: &Detection) -> Vec<String> {
     warnings
 }
 
-fn rows(plan: &Plan, diffs: &[StepDiff], state: impl Fn(usize) -> StepState) -> PlanReport {
+fn rows(plan: &Plan, diffs: &[StepDiff], state: impl Fn(usize) -> StepState, took: &BTreeMap<String, Duration>) -> PlanReport {
     let steps = plan
         .steps
         .iter()
@@ -278,6 +329,7 @@ fn rows(plan: &Plan, diffs: &[StepDiff], state: impl Fn(usize) -> StepState) -> 
             },
             diff: diffs[index].diff.clone(),
             argv: diffs[index].argv.clone(),
+            duration_ms: took.get(&step.id.0).and_then(|took| u64::try_from(took.as_millis()).ok()),
         })
         .collect();
     PlanReport { steps }
@@ -290,7 +342,7 @@ fn next(answers: &Answers, project: &Path, report: &Report) -> Vec<String> {
         next.push(format!("prove it for every worker: signoz-setup --rehearse {}", project.display()));
     }
     next.push("commit .signoz and signoz-setup.toml; .signoz/otel.env holds the key and is ignored by git".to_owned());
-    if let crate::domain::answers::Destination::Region(_) = answers.destination {
+    if let Destination::Region(_) = answers.destination {
         next.push(format!("then look for `{}` under Services in SigNoz", answers.service_name));
     }
     next.push(format!("take everything back: signoz-setup --undo {}", project.display()));

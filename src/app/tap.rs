@@ -3,7 +3,6 @@
 use super::{Context, answers};
 use crate::domain::answers::{Destination, Draft};
 use crate::domain::report::{Report, TapReport};
-use crate::domain::{Event, Protocol};
 use crate::error::{Error, Result};
 use crate::tap::{Forward, SpanRecord, Tap, TapOptions};
 use std::time::Duration;
@@ -15,28 +14,49 @@ const HTTP: u16 = 4318;
 /// How long one look at the ledger may wait, so that Ctrl-C is answered at once.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Lines that are printed for one look at most.
+const SHOWN_AT_ONCE: usize = 200;
+
 /// Receives until it is interrupted.
 pub(super) fn run(context: &Context) -> Result<Report> {
-    let forward = if context.cli.forward { Some(forward(answers::given(context, &answers::project(&context.cli)?)?)?) } else { None };
+    let forward = if context.cli.forward { Some(forward(context, answers::given(context, &answers::project(&context.cli)?)?)?) } else { None };
     let tap = Tap::start(&context.system.runtime, TapOptions { grpc_port: GRPC, http_port: HTTP, required_key: None, forward })?;
     context.progress.line(&format!("receiving OTLP on {} (gRPC) and {} (HTTP); Ctrl-C ends it", tap.grpc_endpoint(), tap.http_endpoint()));
     let ledger = tap.ledger();
-    let mut seen = 0;
+    let (mut shown, mut revision) = (0_u64, 0);
     while context.system.cancel.signal().is_none() {
-        for span in ledger.since(&mut seen, LOOK) {
+        let totals = ledger.wait_news(LOOK, revision);
+        revision = totals.revision;
+        // The ledger keeps the newest spans only; under a flood the view skips, the totals do not.
+        let new = usize::try_from(totals.spans.saturating_sub(shown)).unwrap_or(usize::MAX);
+        shown = totals.spans;
+        for span in ledger.newest(new.min(SHOWN_AT_ONCE)) {
             context.progress.line(&line(&span));
         }
     }
+    let totals = ledger.totals();
+    let forwarded = tap.forwarded();
     let mut report = Report::new("tap");
-    let counts = ledger.counts();
-    if counts.forward_failed > 0 {
-        (context.progress).event(&Event::Warning { text: format!("{} exports could not be passed on", counts.forward_failed) });
+    let failed = forwarded.as_ref().map_or(0, |forwarded| forwarded.failed + forwarded.dropped);
+    if failed > 0 {
+        let why = forwarded.as_ref().and_then(|forwarded| forwarded.last_failure.clone()).unwrap_or_default();
+        report.warnings.push(format!("{failed} exports could not be passed on: {why}"));
     }
-    report.tap = Some(TapReport { spans: counts.spans, unique_spans: counts.unique_spans, duplicated: counts.duplicated, refused: counts.refused, forwarded: counts.forwarded, forward_failed: counts.forward_failed });
+    report.tap = Some(TapReport {
+        spans: totals.spans,
+        unique_spans: totals.spans - totals.copies,
+        duplicated: totals.duplicated,
+        refused: totals.refused,
+        forwarded: forwarded.map_or(0, |forwarded| forwarded.accepted),
+        forward_failed: failed,
+    });
+    if let Some(signal) = context.system.cancel.signal() {
+        super::refuse(&mut report, &Error::interrupted(signal));
+    }
     Ok(report)
 }
 
-fn forward(draft: Draft) -> Result<Forward> {
+fn forward(context: &Context, draft: Draft) -> Result<Forward> {
     let destination = match (draft.endpoint, draft.region) {
         (Some(endpoint), _) => Destination::Endpoint(endpoint),
         (None, Some(region)) => Destination::Region(region),
@@ -47,7 +67,7 @@ fn forward(draft: Draft) -> Result<Forward> {
     if draft.key.is_none() && matches!(destination, Destination::Region(_)) {
         return Err(Error::usage("--forward to SigNoz Cloud needs the ingestion key").remedy("pass --ingestion-key-file or set SIGNOZ_INGESTION_KEY"));
     }
-    Ok(Forward { endpoint: destination.endpoint(), key: draft.key, protocol: draft.protocol.unwrap_or(Protocol::Grpc) })
+    Ok(Forward { endpoint: destination.endpoint(), key: draft.key, protocol: draft.protocol.unwrap_or_default(), env: context.system.env.clone() })
 }
 
 /// `shop  GET /cart  server  12.3 ms  pid 4711  trace 4bf9…`. Names come from outside: control characters are dropped.

@@ -23,6 +23,14 @@ pub(super) fn assemble(raws: &[Raw], project: &Path) -> Vec<(Origin, Server)> {
         if server.kind == ServerKind::Unknown {
             continue;
         }
+        // What the code offers adds nothing where the start is written down: of a server for requests, or of the same queue.
+        let task = is_task_worker(server.kind);
+        let covers =
+            |known: &Server| known.directory == server.directory && (known.kind == server.kind || !task && !is_task_worker(known.kind));
+        let written = raw.origin == Origin::Guess && found.iter().any(|(origin, known)| *origin != Origin::Guess && covers(known));
+        if written && !found.iter().any(|(_, known)| key(known) == key(&server)) {
+            continue;
+        }
         let same = key(&server);
         match found.iter_mut().find(|(_, known)| key(known) == same) {
             Some((_, known)) => {
@@ -41,7 +49,11 @@ pub(super) fn assemble(raws: &[Raw], project: &Path) -> Vec<(Origin, Server)> {
         }
     }
     // Within one kind of source what answers requests comes before what works off a queue.
-    found.sort_by_key(|(origin, server)| (*origin, is_task_worker(server.kind)));
+    // Among scripts and guesses, where only one of several is meant, a development start comes last.
+    found.sort_by_key(|(origin, server)| {
+        let development = *origin >= Origin::Script && server.start == StartMethod::Reload;
+        (*origin, is_task_worker(server.kind), development)
+    });
     found.truncate(MOST);
     found
 }

@@ -13,8 +13,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Oldest Python that the pinned packages support (their `Requires-Python`).
-const OLDEST: (u32, u32) = (3, 7);
+/// Oldest Python that set-up supports: the packages would take 3.7, but nothing here was ever run on it.
+const OLDEST: (u32, u32) = (3, 8);
+
+/// Newest Python that this project has been tested with.
+const NEWEST: (u32, u32) = (3, 13);
 
 /// How long an interpreter may take to say its version.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -24,7 +27,13 @@ pub(super) fn at_root(root: &Path, because: Vec<Evidence>) -> Option<PythonEnvir
     if root.join("conda-meta").is_dir() {
         return Some(conda(root, because));
     }
-    let config = text::read(&root.join("pyvenv.cfg")).ok().map(|content| keys(&content))?;
+    if !is_virtual(root) {
+        return None;
+    }
+    // A `pyvenv.cfg` that cannot be read is still one: the folders below it tell the version.
+    let config = text::read(&root.join("pyvenv.cfg"))
+        .map(|content| keys(&content))
+        .unwrap_or_default();
     let resolved = interpreter(root);
     let stated = config
         .get("version")
@@ -69,14 +78,66 @@ pub(super) fn at_root(root: &Path, because: Vec<Evidence>) -> Option<PythonEnvir
     })
 }
 
+/// Whether a folder is a virtual environment: by its `pyvenv.cfg`, or by what virtualenv left before version 20, which wrote none.
+fn is_virtual(root: &Path) -> bool {
+    root.join("pyvenv.cfg").exists() || root.join("bin/activate").is_file() && !lib_folders(root).is_empty()
+}
+
+/// Whether a folder is an environment of any kind.
+pub(super) fn is_one(root: &Path) -> bool {
+    root.join("conda-meta").is_dir() || is_virtual(root)
+}
+
+/// What is said of a Python that nobody has tried yet; it is used all the same.
+pub(super) fn untested(version: &str) -> Option<String> {
+    (minor(version)? > NEWEST).then(|| {
+        format!(
+            "Python {version} is newer than {}.{}, the newest that was tested; expect gaps",
+            NEWEST.0, NEWEST.1
+        )
+    })
+}
+
+/// An interpreter or environment that was asked for and cannot be used.
+pub(super) fn unusable_choice(path: &Path, why: &str, because: Vec<Evidence>) -> PythonEnvironment {
+    PythonEnvironment {
+        interpreter: path.to_path_buf(),
+        version: String::new(),
+        virtualenv: None,
+        kind: EnvironmentKind::System,
+        package_manager: PackageTool::Pip,
+        site_packages: Vec::new(),
+        has_pip: false,
+        externally_managed: false,
+        broken: Some(clean(why)),
+        because,
+    }
+}
+
 /// The environment that an interpreter belongs to: a virtual one, a conda prefix, or the machine's own Python.
 pub(super) fn of_interpreter(system: &System, program: &Path, because: Vec<Evidence>) -> Option<PythonEnvironment> {
     let root = program.parent().filter(|bin| bin.ends_with("bin")).and_then(Path::parent);
     if let Some(root) = root
         && let Some(found) = at_root(root, because.clone())
     {
+        // `bin/gunicorn` names the environment, but does not interpret.
+        let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let interprets = name.starts_with("python") || name.starts_with("pypy");
+        let interpreter = if interprets {
+            program.to_path_buf()
+        } else {
+            found.interpreter.clone()
+        };
+        // What is wrong with `bin/python` need not be wrong with `bin/python3`, and the other way round.
+        let broken = if interpreter == found.interpreter {
+            found.broken.clone()
+        } else {
+            let folders = lib_folders(root);
+            broken(root, &interpreter, &found.version, &found.site_packages, &folders)
+        };
         return Some(PythonEnvironment {
-            interpreter: program.to_path_buf(),
+            interpreter,
+            broken,
             ..found
         });
     }
@@ -90,17 +151,31 @@ pub(super) fn of_interpreter(system: &System, program: &Path, because: Vec<Evide
 fn system_python(system: &System, program: &Path, because: Vec<Evidence>) -> PythonEnvironment {
     let real = program.canonicalize();
     let path = real.as_deref().unwrap_or(program);
-    let version = version_beside(path).or_else(|| ask(system, program)).unwrap_or_default();
-    let site_packages = system_folders(path, &version);
+    let damage = match &real {
+        Err(_) => Some("the interpreter does not exist, or is a link that leads nowhere".to_owned()),
+        Ok(real) => unusable(real),
+    };
+    let mut path = path.to_path_buf();
+    let mut version = version_beside(&path);
+    if version.is_none() && damage.is_none() {
+        // A shim or wrapper script: the Python behind it says where it is.
+        if let Some((asked, executable)) = ask(system, program) {
+            version = Some(asked);
+            path = executable;
+        }
+    }
+    let version = version.unwrap_or_default();
+    let mut site_packages: Vec<PathBuf> = user_folder(system, &version).into_iter().collect();
+    site_packages.extend(system_folders(&path, &version));
     let prefix = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     let (major, minor_number) = minor(&version).unwrap_or_default();
     let standard = prefix.join(format!("lib/python{major}.{minor_number}"));
     PythonEnvironment {
         interpreter: program.to_path_buf(),
-        broken: match &real {
-            Err(_) => Some("the interpreter does not exist".to_owned()),
-            Ok(real) => unusable(real).or_else(|| too_old(&version)),
-        },
+        broken: damage.or_else(|| too_old(&version)).or_else(|| {
+            let silent = "it did not say which version of Python it is".to_owned();
+            version.is_empty().then_some(silent)
+        }),
         version,
         virtualenv: None,
         kind: EnvironmentKind::System,
@@ -111,6 +186,17 @@ fn system_python(system: &System, program: &Path, because: Vec<Evidence>) -> Pyt
         externally_managed: standard.join("EXTERNALLY-MANAGED").is_file(),
         because,
     }
+}
+
+/// Where `pip install --user` puts packages; before the machine's own on `sys.path` (PEP 370).
+fn user_folder(system: &System, version: &str) -> Option<PathBuf> {
+    let (major, minor) = minor(version)?;
+    let base = match system.var("PYTHONUSERBASE") {
+        Some(base) => PathBuf::from(base),
+        None => system.home.as_ref()?.join(".local"),
+    };
+    let folder = base.join(format!("lib/python{major}.{minor}/site-packages"));
+    (system.var("PYTHONNOUSERSITE").is_none() && folder.is_dir()).then_some(folder)
 }
 
 fn conda(root: &Path, because: Vec<Evidence>) -> PythonEnvironment {
@@ -166,13 +252,10 @@ fn keys(content: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `3.11.7.final.0` and `3.11.7` as `3.11.7`.
+/// `3.11.7.final.0` and `3.11.7+` as `3.11.7`.
 fn plain_version(text: &str) -> String {
-    let parts: Vec<_> = text
-        .split('.')
-        .take(3)
-        .take_while(|part| part.starts_with(|c: char| c.is_ascii_digit()))
-        .collect();
+    let digits = |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>();
+    let parts: Vec<String> = text.split('.').take(3).map(digits).take_while(|part| !part.is_empty()).collect();
     parts.join(".")
 }
 
@@ -211,7 +294,7 @@ fn broken(root: &Path, interpreter: &Path, version: &str, site_packages: &[PathB
         let target = fs::read_link(interpreter).unwrap_or_default();
         return Some(if link.is_symlink() {
             clean(&format!(
-                "its interpreter is a link to `{}`, which does not exist",
+                "its interpreter is a link to `{}`, which does not exist or leads nowhere",
                 target.display()
             ))
         } else {
@@ -261,7 +344,7 @@ fn too_old(version: &str) -> Option<String> {
     let found = minor(version)?;
     (found < OLDEST).then(|| {
         format!(
-            "Python {version} is older than {}.{}, the oldest that OpenTelemetry supports",
+            "Python {version} is older than {}.{}, the oldest that set-up supports",
             OLDEST.0, OLDEST.1
         )
     })
@@ -314,11 +397,15 @@ fn version_beside(real: &Path) -> Option<String> {
     own.map(str::to_owned)
 }
 
-/// Starts the interpreter: the last resort, for a wrapper script or a copy without its name.
-fn ask(system: &System, program: &Path) -> Option<String> {
-    let code = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
+/// Starts the interpreter: the last resort, for a wrapper script or a copy without its name. Its version and where it really lies.
+fn ask(system: &System, program: &Path) -> Option<(String, PathBuf)> {
+    let code = "import sys; print('%d.%d.%d' % sys.version_info[:3]); print(sys.executable)";
     let invocation = Invocation::new([program.to_str()?, "-E", "-S", "-c", code]).deadline(DEADLINE);
     let finished = system.commands.run(&invocation, &mut |_| {}).ok()?;
-    let version = plain_version(finished.stdout.trim());
-    (finished.success() && minor(&version).is_some()).then_some(version)
+    let mut lines = finished.stdout.lines();
+    let version = plain_version(lines.next().unwrap_or_default().trim());
+    let executable = lines.next().map(str::trim).filter(|path| path.starts_with('/'));
+    let executable = executable.map_or_else(|| program.to_path_buf(), PathBuf::from);
+    let real = executable.canonicalize().unwrap_or(executable);
+    (finished.success() && minor(&version).is_some()).then_some((version, real))
 }

@@ -222,19 +222,17 @@ fn agents(scene: &Scene<'_>) -> Vec<Evidence> {
     found
 }
 
-/// Only starts that are likely meant: a guess beside a written command says nothing.
+/// Only starts that are likely meant: all that are written down together, the first one of scripts and guesses.
 fn reloaders(scene: &Scene<'_>) -> Vec<Evidence> {
-    let best = scene
-        .servers
-        .iter()
-        .filter(|(_, server)| !is_task_worker(server.kind))
-        .map(|(origin, _)| *origin)
-        .min();
-    scene
-        .servers
-        .iter()
-        .filter(|(origin, server)| Some(*origin) == best && server.start == StartMethod::Reload)
-        .filter_map(|(_, server)| server.because.last().cloned())
+    let mut serving = scene.servers.iter().filter(|(_, server)| !is_task_worker(server.kind));
+    let Some((best, first)) = serving.next() else { return Vec::new() };
+    let others = serving
+        .filter(|(origin, _)| origin == best && *best < Origin::Script)
+        .map(|(_, server)| server);
+    std::iter::once(first)
+        .chain(others)
+        .filter(|server| server.start == StartMethod::Reload)
+        .filter_map(|server| server.because.last().cloned())
         .collect()
 }
 

@@ -11,6 +11,7 @@ mod guesses;
 mod gunicorn;
 mod hazards;
 mod host;
+mod interpreters;
 pub mod invocation;
 mod owners;
 mod python;

@@ -89,63 +89,125 @@ pub(super) fn kept(system: &System, owner: &Owner) -> Vec<PathBuf> {
 }
 
 /// `<cache>/virtualenvs/<name>-<hash>-py3.11`, hash being the first eight characters of the base64 SHA-256 of the folder
-/// (poetry, `EnvManager.generate_env_name`).
+/// (poetry, `EnvManager.generate_env_name`). The name differs between poetry's releases; the hash is the folder's alone.
 fn poetry(system: &System, folder: &Path, real: &Path) -> Vec<PathBuf> {
-    let Some(name) = project_name(folder) else { return Vec::new() };
-    let name: String = name
-        .to_lowercase()
-        .chars()
-        .take(42)
-        .map(|c| if " $`!*@\"\\\r\n\t".contains(c) { '_' } else { c })
-        .collect();
-    let prefix = format!("{name}-{}-py", base64_start(&Sha256::digest(real.to_string_lossy().as_bytes())));
-    let cache = system
-        .var("POETRY_CACHE_DIR")
-        .map(PathBuf::from)
-        .or_else(|| system.var("XDG_CACHE_HOME").map(|cache| Path::new(cache).join("pypoetry")));
-    let homes = system
-        .home
-        .iter()
-        .flat_map(|home| [home.join(".cache/pypoetry"), home.join("Library/Caches/pypoetry")]);
-    let mut folders: Vec<PathBuf> = cache.into_iter().chain(homes).map(|cache| cache.join("virtualenvs")).collect();
-    folders.extend(system.var("POETRY_VIRTUALENVS_PATH").map(PathBuf::from));
-    starting_with(&folders, &prefix)
+    let hash = base64_start(&Sha256::digest(real.to_string_lossy().as_bytes()));
+    let folders = poetry_folders(system, folder);
+    let mut found = named(&folders, |name| name.contains(&format!("-{hash}-py")));
+    // `poetry env use` writes down which of several it would start.
+    let used: Vec<String> = folders.iter().filter_map(|folder| poetry_used(folder, &hash)).collect();
+    found.sort_by_key(|root| !used.iter().any(|name| root.file_name().is_some_and(|last| *last == **name)));
+    found
 }
 
-/// `[project] name` or `[tool.poetry] name`.
-fn project_name(folder: &Path) -> Option<String> {
-    let content = text::read(&folder.join("pyproject.toml")).ok()?;
+/// Folders in which poetry keeps environments: its variables, `poetry.toml`, its own settings, its cache.
+fn poetry_folders(system: &System, folder: &Path) -> Vec<PathBuf> {
+    let home = |path: &str| system.home.as_ref().map(|home| home.join(path));
+    let settings = [
+        Some(folder.join("poetry.toml")),
+        system.var("POETRY_CONFIG_DIR").map(|path| Path::new(path).join("config.toml")),
+        system
+            .var("XDG_CONFIG_HOME")
+            .map(|path| Path::new(path).join("pypoetry/config.toml")),
+        home(".config/pypoetry/config.toml"),
+        home("Library/Application Support/pypoetry/config.toml"),
+    ];
+    let written = |keys: &[&str]| -> Vec<String> {
+        let contents = settings.iter().flatten().filter_map(|file| text::read(file).ok());
+        contents.filter_map(|content| string_at(&content, keys)).collect()
+    };
+    let mut caches: Vec<PathBuf> = system.var("POETRY_CACHE_DIR").map(PathBuf::from).into_iter().collect();
+    caches.extend(written(&["cache-dir"]).into_iter().map(PathBuf::from));
+    caches.extend(system.var("XDG_CACHE_HOME").map(|cache| Path::new(cache).join("pypoetry")));
+    caches.extend([".cache/pypoetry", "Library/Caches/pypoetry"].into_iter().filter_map(home));
+    let mut places: Vec<String> = system.var("POETRY_VIRTUALENVS_PATH").map(str::to_owned).into_iter().collect();
+    places.extend(written(&["virtualenvs", "path"]));
+    places.push("{cache-dir}/virtualenvs".to_owned());
+    let mut found = Vec::new();
+    for place in places {
+        match place.strip_prefix("{cache-dir}") {
+            Some(rest) => found.extend(caches.iter().map(|cache| cache.join(rest.trim_start_matches('/')))),
+            None => match (place.strip_prefix("~/"), &system.home) {
+                (Some(rest), Some(home)) => found.push(home.join(rest)),
+                _ => found.push(PathBuf::from(place)),
+            },
+        }
+    }
+    found
+}
+
+/// The folder name that poetry's `envs.toml` names for this hash.
+fn poetry_used(folder: &Path, hash: &str) -> Option<String> {
+    let content = text::read(&folder.join("envs.toml")).ok()?;
     let document = Document::parse(content.as_str()).ok()?;
-    let root = document.as_item();
-    let name = root
-        .get("project")
-        .and_then(|project| project.get("name"))
-        .or_else(|| root.get("tool")?.get("poetry")?.get("name"))?;
-    name.as_str().map(str::to_owned)
+    document.as_item().as_table_like()?.iter().find_map(|(name, table)| {
+        let minor = table.get("minor")?.as_str()?;
+        name.ends_with(&format!("-{hash}")).then(|| format!("{name}-py{minor}"))
+    })
 }
 
-/// `~/.local/share/virtualenvs/<name>-<hash>`; its `.project` file holds the project's folder (pipenv, `virtualenv.py`).
+fn string_at(content: &str, keys: &[&str]) -> Option<String> {
+    let document = Document::parse(content).ok()?;
+    let mut item = document.as_item();
+    for key in keys {
+        item = item.as_table_like()?.get(key)?;
+    }
+    item.as_str().map(str::to_owned)
+}
+
+/// `~/.local/share/virtualenvs/<name>-<hash>`, hash being the first eight characters of the base64 SHA-256 of the Pipfile's path
+/// (pipenv, `Project._get_virtualenv_hash`); its `.project` file holds the project's folder. A file `.venv` may name another.
 fn pipenv(system: &System, real: &Path) -> Vec<PathBuf> {
-    let name = real.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let name: String = name
-        .chars()
+    let hash = base64_start(&Sha256::digest(real.join("Pipfile").to_string_lossy().as_bytes()));
+    let home = system.home.as_ref().map(|home| home.join(".local/share/virtualenvs"));
+    let data = system.var("XDG_DATA_HOME").map(|data| Path::new(data).join("virtualenvs"));
+    let folders: Vec<PathBuf> = system
+        .var("WORKON_HOME")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(data)
+        .chain(home)
+        .collect();
+    let file = text::read(&real.join(".venv")).ok();
+    let chosen = [system.var("PIPENV_CUSTOM_VENV_NAME"), file.as_deref().map(str::trim)];
+    let mut found: Vec<PathBuf> = chosen
+        .into_iter()
+        .flatten()
+        .filter(|name| !name.is_empty())
+        // An absolute path replaces the folder, a path with a slash is relative to the project, a name is one of pipenv's own.
+        .flat_map(|name| {
+            let inside = name.contains('/').then(|| real.join(name));
+            let places: Vec<_> = inside.map_or_else(|| folders.iter().map(|folder| folder.join(name)).collect(), |path| vec![path]);
+            places
+        })
+        .collect();
+    let own = |root: &Path| text::read(&root.join(".project")).is_ok_and(|project| Path::new(project.trim()) == real);
+    let prefix = real.file_name().and_then(|name| name.to_str()).map(pipenv_name).unwrap_or_default();
+    let by_name = named(&folders, |name| name.starts_with(&format!("{prefix}-")));
+    let hashed = format!("{prefix}-{hash}");
+    found.extend(by_name.into_iter().filter(|root| {
+        let name = root.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // `PIPENV_PYTHON` adds the interpreter's name behind the hash.
+        let rest = name.strip_prefix(&hashed);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) || own(root)
+    }));
+    found
+}
+
+fn pipenv_name(name: &str) -> String {
+    name.chars()
         .take(42)
         .map(|c| if " &$`!*@\"()[]\\\r\n\t".contains(c) { '_' } else { c })
-        .collect();
-    let home = system.home.as_ref().map(|home| home.join(".local/share/virtualenvs"));
-    let folders: Vec<PathBuf> = system.var("WORKON_HOME").map(PathBuf::from).into_iter().chain(home).collect();
-    starting_with(&folders, &format!("{name}-"))
-        .into_iter()
-        .filter(|root| text::read(&root.join(".project")).is_ok_and(|project| Path::new(project.trim()) == real))
         .collect()
 }
 
-fn starting_with(folders: &[PathBuf], prefix: &str) -> Vec<PathBuf> {
+/// Folders in these folders whose name is wanted.
+fn named(folders: &[PathBuf], wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = folders
         .iter()
         .filter_map(|folder| fs::read_dir(folder).ok())
         .flat_map(Iterator::flatten)
-        .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)))
+        .filter(|entry| entry.file_name().to_str().is_some_and(&wanted))
         .map(|entry| entry.path())
         .collect();
     found.sort();

@@ -1,6 +1,7 @@
 //! All Python environments that the app could mean, the best first. Two candidates are two candidates: never a silent guess.
 
-use super::environment::{at_root, of_interpreter};
+use super::environment::{at_root, is_one, of_interpreter, untested, unusable_choice};
+use super::interpreters::machine;
 use super::owners::{Owner, assign, kept, owners, pdm_interpreter, upwards};
 use super::sources::Raw;
 use super::text::{self, evidence};
@@ -8,21 +9,30 @@ use super::walk::{Tree, environments_beside, is_environment};
 use crate::domain::PackageTool;
 use crate::domain::detection::{EnvironmentKind, Evidence, PythonEnvironment};
 use crate::system::System;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// How much a sign says about which environment the app runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Strength {
+pub(super) enum Strength {
     /// The machine's Python: the app may use it, because nothing else is there.
     Machine,
-    /// An environment active in the shell that is not the project's (conda's base, the one that runs this program).
+    /// Active in the shell for another reason than this project (conda's base, the one that runs this program).
     Elsewhere,
-    /// Below or above the project.
-    Near,
-    /// In the project, or kept for it by its tool.
-    Project,
-    /// Active in the shell.
+    /// Below the project, beside one of its apps.
+    Below,
+    /// A conda environment that is active in the shell.
+    Conda,
+    /// A virtual environment that is active in the shell and lies elsewhere.
     Active,
+    /// Beside a folder above the project, in the same repository.
+    Above,
+    /// Kept for the project by its tool, in a folder of the tool's own.
+    Kept,
+    /// Directly in the project.
+    Project,
+    /// The project's own, and active in the shell or named as such to its tool.
+    ActiveProject,
     /// A start command names it.
     Command,
     /// A running process of the app uses it.
@@ -32,7 +42,7 @@ enum Strength {
 }
 
 /// What an environment is found by.
-enum Place {
+pub(super) enum Place {
     Root(PathBuf),
     Interpreter(PathBuf),
 }
@@ -55,6 +65,7 @@ pub(super) fn find(system: &System, project: &Path, told: Option<&Path>, tree: &
     let owners = owners(project);
     let mut pythons = Pythons::default();
     let mut candidates: Vec<Candidate> = Vec::new();
+    let mut refused = None;
     let mut add = |strength: Strength, place: Place, because: Evidence| {
         let found = match &place {
             Place::Root(root) => at_root(root, vec![because.clone()]),
@@ -73,30 +84,7 @@ pub(super) fn find(system: &System, project: &Path, told: Option<&Path>, tree: &
         true
     };
     if let Some(path) = told {
-        let path = if path.is_absolute() {
-            path.to_path_buf()
-        } else {
-            project.join(path)
-        };
-        let path = text::tidy(&path);
-        let shown = evidence("--python", path.display().to_string());
-        let place = if path.is_dir() {
-            Place::Root(path.clone())
-        } else {
-            Place::Interpreter(path.clone())
-        };
-        let inside_bin = path.is_dir() && path.join("bin/python3").exists() && !is_environment(&path);
-        let place = if inside_bin {
-            Place::Interpreter(path.join("bin/python3"))
-        } else {
-            place
-        };
-        if !add(Strength::Told, place, shown) {
-            pythons.notes.push(text::clean(&format!(
-                "`--python {}` is neither an interpreter nor an environment; give its `bin/python` or its folder",
-                path.display()
-            )));
-        }
+        tell(system, project, path, &mut add, &mut refused);
     }
     for raw in raws {
         if let Some(interpreter) = &raw.interpreter {
@@ -115,11 +103,64 @@ pub(super) fn find(system: &System, project: &Path, told: Option<&Path>, tree: &
             add(strength, Place::Root(root), evidence(&raw.source, &raw.fact));
         }
     }
-    active(system, project, &owners, &mut add);
+    active(system, project, &owners, &mut add, &mut pythons.notes);
     in_folders(system, project, tree, &owners, apps, &mut add);
     machine(system, project, &mut add);
+    if let Some((path, why, because)) = refused {
+        pythons
+            .notes
+            .push(text::clean(&format!("`--python {}` cannot be used: {why}", path.display())));
+        candidates.push(Candidate {
+            strength: Strength::Told,
+            environment: unusable_choice(&path, &why, vec![because]),
+        });
+    }
     rank(system, project, &owners, candidates, &mut pythons);
+    remark(&mut pythons);
     pythons
+}
+
+/// What `--python` names: an interpreter, the folder of one, or an environment. It is the choice, even when it cannot be used.
+fn tell(system: &System, project: &Path, told: &Path, add: Add<'_>, refused: &mut Option<(PathBuf, String, Evidence)>) {
+    let inside = text::tidy(&project.join(told));
+    // `--python python3.12` is looked up as the shell would.
+    let bare = told.components().count() == 1 && fs::symlink_metadata(&inside).is_err();
+    let path = bare.then(|| system.which(told.to_str()?)).flatten().unwrap_or(inside);
+    let because = evidence("--python", path.display().to_string());
+    let place = if !path.is_dir() {
+        Place::Interpreter(path.clone())
+    } else if is_one(&path) {
+        Place::Root(path.clone())
+    } else {
+        let names = ["bin/python3", "bin/python", "python3", "python"];
+        let inner = names.iter().map(|name| path.join(name)).find(|program| program.is_file());
+        let Some(program) = inner else {
+            let why = "the folder holds neither an environment nor a `bin/python`; give the folder with `pyvenv.cfg` in it";
+            *refused = Some((path, why.to_owned(), because));
+            return;
+        };
+        Place::Interpreter(program)
+    };
+    if !add(Strength::Told, place, because.clone()) {
+        let why = "it is neither an interpreter nor an environment; give a `bin/python` or the folder of an environment";
+        *refused = Some((path, why.to_owned(), because));
+    }
+}
+
+/// Says what a person should know about the choice, beyond the list of the others.
+fn remark(pythons: &mut Pythons) {
+    let Some(chosen) = &pythons.chosen else { return };
+    pythons.notes.extend(untested(&chosen.version));
+    if chosen.broken.is_some() {
+        return;
+    }
+    let place = |python: &PythonEnvironment| python.virtualenv.as_ref().unwrap_or(&python.interpreter).display().to_string();
+    for other in pythons.others.iter().filter(|other| other.virtualenv.is_some()) {
+        if let Some(why) = &other.broken {
+            let note = format!("`{}` was passed over: {why}; `{}` is used instead", place(other), place(chosen));
+            pythons.notes.push(text::clean(&note));
+        }
+    }
 }
 
 fn rank(system: &System, project: &Path, owners: &[Owner], mut candidates: Vec<Candidate>, pythons: &mut Pythons) {
@@ -172,36 +213,50 @@ fn roots_in(raw: &Raw) -> Vec<PathBuf> {
         .collect()
 }
 
-type Add<'a> = &'a mut dyn FnMut(Strength, Place, Evidence) -> bool;
+pub(super) type Add<'a> = &'a mut dyn FnMut(Strength, Place, Evidence) -> bool;
 
 /// What the shell has active.
-fn active(system: &System, project: &Path, owners: &[Owner], add: Add<'_>) {
+fn active(system: &System, project: &Path, owners: &[Owner], add: Add<'_>, notes: &mut Vec<String>) {
     if let Some(root) = system.var("VIRTUAL_ENV").map(PathBuf::from) {
-        let runs_us = std::env::current_exe().is_ok_and(|program| program.starts_with(&root)) && !root.starts_with(project);
-        let strength = if runs_us { Strength::Elsewhere } else { Strength::Active };
-        add(
-            strength,
-            Place::Root(root.clone()),
-            evidence("VIRTUAL_ENV", root.display().to_string()),
-        );
+        let runs_us = std::env::current_exe().is_ok_and(|program| program.starts_with(&root));
+        let strength = if root.starts_with(project) {
+            Strength::ActiveProject
+        } else if runs_us {
+            Strength::Elsewhere
+        } else {
+            Strength::Active
+        };
+        let shown = root.display().to_string();
+        if !add(strength, Place::Root(root), evidence("VIRTUAL_ENV", &shown)) {
+            notes.push(text::clean(&format!(
+                "VIRTUAL_ENV names `{shown}`, which is no environment; run `deactivate`, or activate the right one"
+            )));
+        }
     }
     if let Some(root) = system.var("CONDA_PREFIX").map(PathBuf::from) {
         // `base` is active in every shell of a conda user.
         let base = system.var("CONDA_DEFAULT_ENV") == Some("base");
-        let strength = if base { Strength::Elsewhere } else { Strength::Active };
+        let strength = if root.starts_with(project) {
+            Strength::ActiveProject
+        } else if base {
+            Strength::Elsewhere
+        } else {
+            Strength::Conda
+        };
         add(
             strength,
             Place::Root(root.clone()),
             evidence("CONDA_PREFIX", root.display().to_string()),
         );
     }
+    // uv uses this folder in the place of `.venv` (its documentation, "Project environment path"), so it is the project's own.
     if let Some(path) = system.var("UV_PROJECT_ENVIRONMENT") {
         let folder = owners
             .iter()
             .find(|owner| owner.tool == PackageTool::UvProject)
             .map_or(project, |owner| &owner.folder);
         add(
-            Strength::Active,
+            Strength::ActiveProject,
             Place::Root(folder.join(path)),
             evidence("UV_PROJECT_ENVIRONMENT", path),
         );
@@ -210,15 +265,20 @@ fn active(system: &System, project: &Path, owners: &[Owner], add: Add<'_>) {
 
 /// What lies in the project, above it, beside its apps, or in a tool's own folder.
 fn in_folders(system: &System, project: &Path, tree: &Tree, owners: &[Owner], apps: &[PathBuf], add: Add<'_>) {
-    let found = |root: &Path| evidence(root.join("pyvenv.cfg").display().to_string(), "a virtual environment");
+    let found = marker;
     for (index, folder) in upwards(project).iter().enumerate() {
-        let strength = if index == 0 { Strength::Project } else { Strength::Near };
+        let strength = if index == 0 { Strength::Project } else { Strength::Above };
         for root in [".venv", "venv", "env"]
             .iter()
             .map(|name| folder.join(name))
-            .filter(|root| is_environment(root))
+            .filter(|root| is_one(root))
         {
             add(strength, Place::Root(root.clone()), found(&root));
+        }
+    }
+    for folder in upwards(project).iter().skip(1) {
+        for root in environments_beside(folder) {
+            add(Strength::Above, Place::Root(root.clone()), found(&root));
         }
     }
     for owner in owners {
@@ -227,27 +287,36 @@ fn in_folders(system: &System, project: &Path, tree: &Tree, owners: &[Owner], ap
                 root.display().to_string(),
                 format!("where {} keeps this project's environment", owner.tool.as_str()),
             );
-            add(Strength::Project, Place::Root(root), because);
+            add(Strength::Kept, Place::Root(root), because);
         }
     }
     if let Some(interpreter) = pdm_interpreter(project) {
         let because = evidence(".pdm-python", interpreter.display().to_string());
-        add(Strength::Active, Place::Interpreter(interpreter), because);
+        add(Strength::Kept, Place::Interpreter(interpreter), because);
     }
     for root in &tree.environments {
         let strength = if root.parent() == Some(project) {
             Strength::Project
         } else {
-            Strength::Near
+            Strength::Below
         };
         add(strength, Place::Root(root.clone()), found(root));
     }
     for folder in apps.iter().filter(|folder| *folder != project) {
         for root in environments_beside(folder) {
-            add(Strength::Near, Place::Root(root.clone()), found(&root));
+            add(Strength::Below, Place::Root(root.clone()), found(&root));
         }
     }
     conda_by_name(system, project, add);
+}
+
+/// The file that makes a folder an environment.
+fn marker(root: &Path) -> Evidence {
+    let (file, what) = [("conda-meta", "a conda environment"), ("pyvenv.cfg", "a virtual environment")]
+        .into_iter()
+        .find(|(file, _)| root.join(file).exists())
+        .unwrap_or(("bin/activate", "a virtual environment of an old virtualenv"));
+    evidence(root.join(file).display().to_string(), what)
 }
 
 /// The environment that `environment.yml` names, out of conda's own list of environments.
@@ -266,66 +335,11 @@ fn conda_by_name(system: &System, project: &Path, add: Add<'_>) {
         for root in list.unwrap_or_default().lines().map(|line| PathBuf::from(line.trim())) {
             if root.file_name().is_some_and(|last| last == name) {
                 add(
-                    Strength::Project,
+                    Strength::Kept,
                     Place::Root(root),
                     evidence(format!("{file}:{line}"), format!("name: {name}")),
                 );
             }
-        }
-    }
-}
-
-/// pyenv's choice and `python3` on PATH.
-fn machine(system: &System, project: &Path, add: Add<'_>) {
-    let pyenv = system
-        .var("PYENV_ROOT")
-        .map(PathBuf::from)
-        .or_else(|| system.home.as_ref().map(|home| home.join(".pyenv")));
-    let mut wanted: Vec<(String, String)> = system
-        .var("PYENV_VERSION")
-        .map(|version| ("PYENV_VERSION".to_owned(), version.to_owned()))
-        .into_iter()
-        .collect();
-    let files = upwards(project).into_iter().map(|folder| folder.join(".python-version"));
-    let global = pyenv.iter().map(|root| root.join("version"));
-    for file in files.chain(global) {
-        if let Ok(content) = text::read(&file) {
-            let first = content.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
-            wanted.extend(first.map(|version| (file.display().to_string(), version.trim().to_owned())));
-        }
-    }
-    if let Some(pyenv) = &pyenv {
-        for (source, version) in &wanted {
-            if version.contains('/') && version.starts_with('/') || version.contains("..") {
-                continue;
-            }
-            let root = pyenv.join("versions").join(version);
-            // A pyenv-virtualenv of that name is an environment of its own; a plain version is a machine's Python.
-            let chosen = is_environment(&root) && add(Strength::Project, Place::Root(root.clone()), evidence(source, version));
-            if !chosen && root.join("bin/python3").exists() {
-                add(
-                    Strength::Machine,
-                    Place::Interpreter(root.join("bin/python3")),
-                    evidence(source, version),
-                );
-            }
-        }
-    }
-    let shims = pyenv.map(|root| root.join("shims"));
-    for name in ["python3", "python"] {
-        if let Some(program) = system.which(name) {
-            // A pyenv shim is a script that starts the version chosen above.
-            if shims.as_ref().is_some_and(|shims| program.starts_with(shims)) && wanted.iter().any(|(_, version)| !version.is_empty()) {
-                continue;
-            }
-            let root = program.parent().and_then(Path::parent).filter(|root| is_environment(root));
-            let strength = if root.is_some() { Strength::Elsewhere } else { Strength::Machine };
-            add(
-                strength,
-                Place::Interpreter(program.clone()),
-                evidence("PATH", program.display().to_string()),
-            );
-            break;
         }
     }
 }

@@ -157,6 +157,9 @@ pub struct StepRow {
     /// Command, when it runs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub argv: Option<Vec<String>>,
+    /// How long it took, in milliseconds, when it was applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
 }
 
 /// Plan rows under their contract name.
@@ -270,6 +273,9 @@ pub struct UndoReport {
     pub restored: Vec<String>,
     /// What was kept because the person edited it since, with the command that would remove it.
     pub kept: Vec<Kept>,
+    /// What could not be put back, and what to do; undo can be run again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
 }
 
 /// Something that undo left alone.

@@ -349,6 +349,9 @@ impl Run<'_> {
                 Err(error) => left.push(error),
             }
         }
+        if let Err(error) = revert::remove_all_folders(self.system, &self.journal) {
+            left.push(error);
+        }
         if left.is_empty() {
             self.journal.record.state = RunState::Undone;
             revert::forget_backups(self.system, &self.journal);

@@ -33,7 +33,7 @@ pub(crate) fn entry(system: &System, journal: &Journal, entry: &Entry, observer:
             after,
             folders,
         } => {
-            tidy(system, entry.state, path);
+            tidy(system, path);
             let outcome = file(system, journal, path, before, after)?;
             if matches!(before, Before::Absent) && !path.exists() {
                 remove_compiled(system, path);
@@ -50,7 +50,7 @@ pub(crate) fn entry(system: &System, journal: &Journal, entry: &Entry, observer:
             block,
             glue,
         } => {
-            tidy(system, entry.state, path);
+            tidy(system, path);
             let mine = Mine {
                 comment,
                 block,
@@ -76,7 +76,7 @@ pub(crate) fn entry(system: &System, journal: &Journal, entry: &Entry, observer:
 pub(crate) fn settle(system: &System, journal: &Journal, observer: Observer<'_>) -> Result<()> {
     for entry in journal.record.steps.iter().filter(|entry| entry.state == EntryState::Started) {
         match &entry.receipt {
-            Receipt::File { path, .. } | Receipt::Block { path, .. } => tidy(system, entry.state, path),
+            Receipt::File { path, .. } | Receipt::Block { path, .. } => tidy(system, path),
             Receipt::Packages { .. } => environment::settle(system, &entry.receipt, observer)?,
             Receipt::Command { .. } => {}
         }
@@ -118,11 +118,8 @@ pub(crate) fn command(system: &System, invocation: Invocation, observer: Observe
     Err(Error::step_failed(format!("`{shown}` failed")).because(why))
 }
 
-/// Removes the temporary sibling that a killed write left.
-fn tidy(system: &System, state: EntryState, path: &Path) {
-    if state != EntryState::Started {
-        return;
-    }
+/// Removes the temporary sibling that a killed write, ours or that of an undo, left.
+fn tidy(system: &System, path: &Path) {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     if let Some(folder) = target.parent() {
         state::sweep(system, folder);
@@ -281,6 +278,19 @@ fn remove_compiled(system: &System, path: &Path) {
         }
     }
     let _ = system.files.remove_folder(&cache);
+}
+
+/// Removes the folders that a run created and that are empty by now: a step that was put back late leaves those of an earlier one.
+///
+/// # Errors
+/// When an empty folder cannot be removed.
+pub(crate) fn remove_all_folders(system: &System, journal: &Journal) -> Result<()> {
+    for entry in journal.record.steps.iter().rev() {
+        if let Receipt::File { folders, .. } | Receipt::Block { folders, .. } = &entry.receipt {
+            remove_folders(system, folders)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_folders(system: &System, folders: &[PathBuf]) -> Result<()> {

@@ -17,7 +17,14 @@ pub(crate) fn folder(system: &System, project: &Path) -> PathBuf {
 /// The right to change a project; one run has it at a time. Given back when dropped, or when the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would not do: a child that is just being started still has the file open.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Takes the project's lock. Take it before [`super::diff`] and hold it until the run is over.
@@ -62,7 +69,7 @@ pub fn lock(system: &System, project: &Path) -> Result<Lock> {
     let _ = writeln!(file, "{}", std::process::id());
     sweep(system, &folder(system, project));
     sweep(system, &folder(system, project).join("backups"));
-    Ok(Lock { _file: file })
+    Ok(Lock { file })
 }
 
 /// `O_NOFOLLOW`, so that a planted link cannot make us write elsewhere.

@@ -100,6 +100,10 @@ pub fn undo(system: &System, project: &Path, observer: Observer<'_>) -> Result<U
             }
         }
         if revert::all_settled(journal) {
+            if let Err(error) = revert::remove_all_folders(system, journal) {
+                report.failed.push(error);
+                continue;
+            }
             journal.record.state = RunState::Undone;
             match journal.save(system) {
                 Ok(()) => revert::forget_backups(system, journal),

@@ -47,6 +47,10 @@ fn distribution(path: &Path) -> Option<Distribution> {
         "egg-info" => path.to_path_buf(),
         _ => return None,
     };
+    // Opening a FIFO would wait for a writer that may never come.
+    if !fs::metadata(&file).ok()?.is_file() {
+        return None;
+    }
     let (mut name, mut version, mut requires) = (None, None, Vec::new());
     for line in BufReader::new(fs::File::open(file).ok()?).lines().map_while(Result::ok) {
         // The header block ends at the first empty line; the description that follows may be long.

@@ -4,7 +4,7 @@
 //! One way serves all: the loader (`auto/sitecustomize.py`) starts tracing in every Python process. What differs from
 //! server to server is only what is added here. May never hold a row whose effect was not measured without saying so.
 
-use crate::domain::detection::{ServerKind, StartMethod};
+use crate::domain::detection::{Server, ServerKind, StartMethod};
 
 /// A file that a server needs besides the loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,6 +275,13 @@ pub fn row(server: ServerKind, start: StartMethod, preload: bool, worker_class: 
     };
     // The last row fits everything that has none of its own.
     TABLE.iter().find(fits).unwrap_or(&TABLE[TABLE.len() - 1])
+}
+
+/// What a person should know about this way of starting, if there is something.
+#[must_use]
+pub fn caveat(server: &Server) -> Option<String> {
+    let row = row(server.kind, server.start, server.preload, server.worker_class.as_deref());
+    row.caveat.map(|caveat| format!("`{}`: {caveat}", server.command.join(" ")))
 }
 
 /// The rows that add something to a command, one for each set of programs.

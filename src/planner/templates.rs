@@ -4,8 +4,8 @@
 
 use crate::error::{Error, Result};
 use minijinja::value::{Value, ValueKind};
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, escape_formatter};
-use serde::Serialize;
 
 /// `.signoz/auto/sitecustomize.py`.
 pub const SITECUSTOMIZE: &str = include_str!("../../assets/templates/workers/sitecustomize.py");
@@ -22,17 +22,15 @@ const TEMPLATES: &[(&str, &str)] = &[("vm/run.sh.j2", include_str!("../../assets
 ///
 /// # Errors
 /// [`Error::failed`] when a name is missing or text is printed without a quoting filter: mistakes of ours, not the person's.
-pub fn render(name: &str, context: impl Serialize) -> Result<String> {
+pub fn render(name: &str, context: Value) -> Result<String> {
     render_with(TEMPLATES, name, context)
 }
 
-fn render_with(templates: &[(&'static str, &'static str)], name: &str, context: impl Serialize) -> Result<String> {
+fn render_with(templates: &[(&'static str, &'static str)], name: &str, context: Value) -> Result<String> {
     let rendered = || -> std::result::Result<String, minijinja::Error> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_keep_trailing_newline(true);
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build()?);
         environment.set_formatter(only_quoted);
         environment.add_filter("sh", |text: String| quoted(shell(&text)));
         environment.add_filter("bare", |text: String| bare(&text));
@@ -40,13 +38,13 @@ fn render_with(templates: &[(&'static str, &'static str)], name: &str, context: 
         for (name, source) in templates {
             environment.add_template(name, source)?;
         }
-        environment.get_template(name)?.render(Value::from_serialize(&context))
+        environment.get_template(name)?.render(context)
     };
     rendered().map_err(|error| Error::failed(format!("the template {name} cannot be rendered")).because(error.to_string()))
 }
 
 /// Prints only what a filter has marked as quoted; numbers and nothing are harmless.
-fn only_quoted(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> std::result::Result<(), minijinja::Error> {
+fn only_quoted(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> std::result::Result<(), minijinja::Error> {
     let harmless = value.is_safe() || value.is_undefined() || value.is_none() || matches!(value.kind(), ValueKind::Number | ValueKind::Bool);
     if harmless {
         return escape_formatter(out, state, value);

@@ -89,11 +89,11 @@ fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
                 .adds
                 .iter()
                 .map(|word| match word {
-                    Word::Text(text) => context! { text, hook => false },
+                    Word::Text(text) => context! { text => *text, hook => false },
                     Word::Hook(hook) => context! { text => hook.file(), hook => true },
                 })
                 .collect();
-            context! { programs => other.programs, why => other.why, adds }
+            context! { programs => other.programs.to_vec(), why => other.why, adds }
         })
         .collect();
     let directory = input.server.directory.to_string_lossy();
@@ -104,7 +104,7 @@ fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
             variables => variables.iter().map(|(name, value)| context! { name, value }).collect::<Vec<_>>(),
             bin => inside.or(bin).map(|bin| bin.to_string_lossy()).unwrap_or_default(),
             bin_inside => inside.is_some(),
-            command => input.answers.command,
+            command => input.answers.command.clone(),
             directory,
             rows,
         },

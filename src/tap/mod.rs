@@ -14,7 +14,7 @@ pub mod waterfall;
 
 use crate::domain::IngestionKey;
 use crate::domain::target::{Endpoint, Protocol, Scheme};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use accept::Door;
 use receive::Receiver;
 use std::collections::BTreeMap;
@@ -72,7 +72,7 @@ impl Tap {
     pub fn start(runtime: &Handle, options: TapOptions) -> Result<Self> {
         let (grpc_listener, http_listener) = runtime.block_on(async {
             let grpc = accept::bind(Door::Grpc, options.grpc_port).await?;
-            Ok((grpc, accept::bind(Door::Http, options.http_port).await?))
+            Ok::<_, Error>((grpc, accept::bind(Door::Http, options.http_port).await?))
         })?;
         let address = |listener: &tokio::net::TcpListener| {
             listener

@@ -169,13 +169,16 @@ fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
 }
 
 fn undone(text: &mut String, undo: &UndoReport) {
-    title(text, if undo.restored.is_empty() && undo.kept.is_empty() { "Nothing to undo" } else { "Put back" });
+    title(text, if undo.restored.is_empty() && undo.kept.is_empty() && undo.failed.is_empty() { "Nothing to undo" } else { "Put back" });
     for restored in &undo.restored {
         line(text, &format!("  {} {restored}", paint(GOOD, "↩")));
     }
     for kept in &undo.kept {
         line(text, &format!("  {} kept {}: {}", paint(CARE, "!"), kept.what, kept.why));
         line(text, &format!("      {}", kept.manual));
+    }
+    for failed in &undo.failed {
+        line(text, &format!("  {} {failed}", paint(BAD, "×")));
     }
 }
 

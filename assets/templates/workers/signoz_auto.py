@@ -11,6 +11,7 @@ import atexit
 import importlib
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -194,6 +195,7 @@ def _initialise(python_path: Optional[str]) -> None:
     # A library that starts Python while it is imported must not start the same thing again, without end.
     others = [folder for folder in (python_path or "").split(os.pathsep) if os.path.abspath(folder or os.curdir) != _HERE]
     os.environ["PYTHONPATH"] = os.pathsep.join(others)
+    _make_way_for_gevent()
     added = [folder for folder in _import_roots() if folder not in sys.path]
     sys.path[:0] = added
     try:
@@ -223,6 +225,48 @@ def _initialise(python_path: Optional[str]) -> None:
         for folder in added:
             if folder in sys.path:
                 sys.path.remove(folder)
+
+
+def _make_way_for_gevent() -> None:
+    """Let gevent replace `ssl` before the exporters import it.
+
+    A gevent worker replaces it later, when requests and urllib3 hold the old classes already: the app's own HTTPS
+    calls would then end in an endless recursion. The rest stays for the worker to replace, so that the exporting
+    thread remains a real one and a slow endpoint does not hold up every request.
+    """
+    whole = os.environ.get("OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH") == "patch_all"
+    if not whole and not _works_with_gevent(_command_line()):
+        return
+    try:
+        from gevent import monkey
+
+        if whole:
+            monkey.patch_all()
+        else:
+            monkey.patch_ssl()
+    except Exception:
+        pass
+
+
+def _works_with_gevent(words: List[str]) -> bool:
+    """Whether this is gunicorn or Celery with workers of gevent: on the command line, or in gunicorn's configuration."""
+    programs = [os.path.basename(word) for word in words[:4]]
+    if "celery" in programs:
+        return bool(re.search(r" (-P|--pool)[ =]?gevent", " ".join(words)))
+    if "gunicorn" not in programs:
+        return False
+    told = " ".join(words) + " " + os.environ.get("GUNICORN_CMD_ARGS", "")
+    if re.search(r"(^| )(-k|--worker-class)[ =]?\S*gevent", told):
+        return True
+    files = re.findall(r"(?:^| )(?:-c|--config)[ =]?(?:file:)?(\S+)", told) + ["gunicorn.conf.py"]
+    for file in files:
+        try:
+            with open(file, encoding="utf-8", errors="replace") as text:
+                if re.search(r"^\s*worker_class\s*=\s*[\"'][^\"']*gevent", text.read(1 << 16), re.MULTILINE):
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def _tolerant(conflicts: Callable[[Any], Any]) -> Callable[[Any], Any]:

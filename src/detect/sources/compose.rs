@@ -36,7 +36,9 @@ pub(super) fn read(file: &File<'_>, content: &str, found: &mut Gathered) {
             return;
         }
     };
-    for service in document.services.values().flatten() {
+    let mut services: Vec<&Service> = document.services.values().flatten().collect();
+    services.sort_by_key(|service| service.command.as_ref().or(service.entrypoint.as_ref()).map(line));
+    for service in services {
         let mut place = Place {
             variables: file.dotenv.clone(),
             directory: folder(file, service),

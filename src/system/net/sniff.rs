@@ -1,8 +1,7 @@
 //! What a port speaks, told from the first bytes that it sends.
 
-use std::time::Instant;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// A language of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,24 +20,34 @@ pub fn language(first: &[u8]) -> Option<Speaks> {
     match first {
         // A TLS alert: what a TLS port answers to plain text.
         [0x15, 0x03, ..] => Some(Speaks::Tls),
-        [b'H', b'T', b'T', b'P', b'/', b'1', ..] => {
-            let text = String::from_utf8_lossy(first).to_lowercase();
-            // Go's servers and nginx say so in plain text, then close.
-            let tls = text.contains("to an https server") || text.contains("sent to https port");
-            Some(if tls { Speaks::Tls } else { Speaks::Http1 })
-        }
+        [b'H', b'T', b'T', b'P', b'/', b'1', ..] => Some(if asks_for_tls(first) { Speaks::Tls } else { Speaks::Http1 }),
         // A frame of the type SETTINGS, which every HTTP/2 server sends first.
         [0, 0, _, 0x04, _, 0, 0, 0, 0, ..] => Some(Speaks::Http2),
         _ => None,
     }
 }
 
-/// Greets a port as an HTTP/2 client in plain text and listens to what comes back.
-pub async fn greet(stream: &mut TcpStream, deadline: Instant) -> Option<Speaks> {
-    const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// Go's servers and nginx say in plain text that they want TLS.
+#[must_use]
+pub fn asks_for_tls(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer).to_lowercase();
+    text.contains("to an https server") || text.contains("sent to https port")
+}
+
+/// What an HTTP/2 client says first: the preface and empty settings (RFC 9113 §3.4).
+pub const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A question that every HTTP/1.1 server answers, if only with an error.
+pub const HTTP1: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// How long a port may take to show what it speaks.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Says something to a port in plain text and listens to what comes back.
+pub async fn greet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), greeting: &[u8], deadline: Instant) -> Option<Speaks> {
+    let mut first = Vec::new();
     let listen = async {
-        stream.write_all(GREETING).await.ok()?;
-        let mut first = Vec::new();
+        stream.write_all(greeting).await.ok()?;
         let mut buffer = [0; 1024];
         while first.len() < buffer.len() {
             match stream.read(&mut buffer).await {
@@ -50,9 +59,12 @@ pub async fn greet(stream: &mut TcpStream, deadline: Instant) -> Option<Speaks> 
                 break;
             }
         }
-        language(&first)
+        Some(())
     };
-    tokio::time::timeout_at(deadline.into(), listen).await.ok().flatten()
+    let deadline = deadline.min(Instant::now() + PATIENCE);
+    // What came before the time was up still tells.
+    let _ = tokio::time::timeout_at(deadline.into(), listen).await;
+    language(&first)
 }
 
 #[cfg(test)]
