@@ -6,9 +6,15 @@ use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 /// `3.12` → an interpreter of that version: pyenv's, and `python3.X` on `PATH`.
 pub fn interpreters() -> BTreeMap<(u32, u32), PathBuf> {
+    static FOUND: OnceLock<BTreeMap<(u32, u32), PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(look_for_interpreters).clone()
+}
+
+fn look_for_interpreters() -> BTreeMap<(u32, u32), PathBuf> {
     let mut candidates = Vec::new();
     if let Some(home) = std::env::var_os("HOME")
         && let Ok(versions) = fs::read_dir(Path::new(&home).join(".pyenv/versions"))
