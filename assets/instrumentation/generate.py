@@ -108,9 +108,10 @@ def main(wanted: list[str]) -> None:
             everything = sorted(set(chosen) | set(default))
             with tempfile.TemporaryDirectory() as second:
                 wheels = download(everything, python, Path(second))
-                # Not every instrumentation follows the distro's version (openai-v2, vertexai), so names are compared.
-                by_name = {normal(pin.partition("==")[0]): libraries for pin, libraries in chosen.items()}
-                always = {normal(pin.partition("==")[0]) for pin in default}
+                # Not every instrumentation follows the distro's version: openai-v2 and vertexai are named without one, and
+                # the newest of the day is taken. So names are compared.
+                by_name = {requirement(pin)[0]: libraries for pin, libraries in chosen.items()}
+                always = {requirement(pin)[0] for pin in default}
                 names = [normal(wheel.name.partition("-")[0]) for wheel in wheels]
                 rows = [declared(wheel, by_name.get(name, []), name in always) for wheel, name in zip(wheels, names)]
         file = {"distro": release["distro"], "exporter": release["exporter"], "instrumentations": rows}
