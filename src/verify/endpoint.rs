@@ -342,7 +342,8 @@ impl Probe<'_> {
         }
     }
 
-    /// A gateway's refusal reaches gRPC without its HTTP status: the same call over HTTP shows it.
+    /// A gateway's refusal may reach gRPC without its HTTP status, and a port may speak HTTP/2 without gRPC:
+    /// the same call over HTTP shows it.
     async fn ask_over_http(&self, message: &span::Message, verdict: Verdict) -> Verdict {
         let mut quiet = Log {
             stages: Vec::new(),
@@ -352,6 +353,10 @@ impl Probe<'_> {
             return verdict;
         };
         match exchange(&mut session, self, Protocol::HttpProtobuf, &message.bytes).await {
+            Ok(answer) if (200..=299).contains(&answer.status) && verdict.stage == "accepted" => match answers::takes_otlp(&answer) {
+                true => self.http_only(),
+                false => verdict,
+            },
             Ok(answer) => answers::refused_key_over_http(self.request, answer.status).unwrap_or(verdict),
             Err(_) => verdict,
         }

@@ -230,8 +230,19 @@ pub fn judge(request: &ProbeRequest<'_>, answer: &Answer) -> Judgement {
                 remedy: NOT_OTLP.to_owned(),
             })
         }
+        // No gRPC service at all: the port may still take OTLP over HTTP.
+        (Protocol::Grpc, status @ (404 | 405 | 415 | 501), _) if !is_cloud(request) => {
+            Judgement::Doubtful(http_refusal(request, status, page, &answer.body))
+        }
         (_, status, _) => Judgement::Refused(http_refusal(request, status, page, &answer.body)),
     }
+}
+
+/// Whether a 2xx answer over HTTP is that of an OTLP receiver, and not of a web server that answers everything.
+#[must_use]
+pub fn takes_otlp(answer: &Answer) -> bool {
+    let kind = answer.header("content-type").unwrap_or_default();
+    kind.starts_with("application/x-protobuf") || kind.starts_with("application/json")
 }
 
 /// The verdict on a key, when a status over HTTP speaks of it.
