@@ -26,6 +26,9 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
+/// Path, headers, body; the status and a part of the text that it is answered with.
+type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], u16, &'a str);
+
 const LONG: Duration = Duration::from_secs(30);
 
 fn tap(options: TapOptions) -> (Runtime, Tap) {
@@ -175,7 +178,7 @@ fn what_cannot_be_read_is_refused_with_the_reason_and_counted() {
     let bomb = gzip(&vec![0; 64 << 20]);
     assert!(bomb.len() < MAX_MESSAGE / 8, "the bomb is small on the wire: {}", bomb.len());
     let text = ("Content-Type", "text/plain");
-    let cases: [(&str, &[(&str, &str)], &[u8], u16, &str); 10] = [
+    let cases: [Refused; 10] = [
         ("/v1/traces", &[PROTOBUF], cut, 400, "cannot be read"),
         ("/v1/traces", &[JSON], b"{\"resourceSpans\":[", 400, "cannot be read"),
         ("/v1/traces", &[JSON], &body, 400, "cannot be read"),
@@ -225,6 +228,38 @@ fn deeply_nested_values_do_not_end_it() {
         post(&http, "/v1/traces", &[PROTOBUF], &export(vec![span(1)]).encode_to_vec()).0,
         200
     );
+}
+
+#[test]
+fn damaged_messages_are_answered_and_end_nothing() {
+    let (_runtime, tap) = tap(TapOptions::default());
+    let http = tap.http_endpoint();
+    let whole = export((1..=4).map(span).collect()).encode_to_vec();
+    let packed = gzip(&whole);
+    let damage = (0..whole.len() * 8, 0..whole.len(), proptest::prelude::any::<bool>());
+    let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
+        cases: 300,
+        failure_persistence: None,
+        ..proptest::test_runner::Config::default()
+    });
+    let damaged = |(bit, cut, gzipped): (usize, usize, bool)| {
+        let mut body = if gzipped { packed.clone() } else { whole.clone() };
+        let length = body.len();
+        body[bit / 8 % length] ^= 1 << (bit % 8);
+        body.truncate(length - cut % length / 4);
+        let headers: &[(&str, &str)] = if gzipped {
+            &[PROTOBUF, ("Content-Encoding", "gzip")]
+        } else {
+            &[PROTOBUF]
+        };
+        let (status, text) = post(&http, "/v1/traces", headers, &body);
+        proptest::prop_assert!(status == 200 || status == 400, "{status} {text}");
+        Ok(())
+    };
+    runner.run(&damage, damaged).unwrap();
+    let before = tap.ledger().len();
+    assert_eq!(post(&http, "/v1/traces", &[PROTOBUF], &whole).0, 200);
+    assert_eq!(tap.ledger().len(), before + 4);
 }
 
 #[test]

@@ -4,13 +4,14 @@
 
 pub mod answers;
 pub mod clock;
+mod codes;
+mod log;
 pub(super) mod obstacles;
 mod span;
 
 use crate::domain::event::Observer;
-use crate::domain::report::Stage;
 use crate::domain::target::Scheme;
-use crate::domain::{Endpoint, Event, IngestionKey, Level, LevelReport, Outcome, Protocol, Region, ServiceName};
+use crate::domain::{Endpoint, IngestionKey, Level, LevelReport, Outcome, Protocol, Region, ServiceName};
 use crate::system::System;
 use crate::system::net::http::{Answer, NoAnswer, Session, Talk};
 use crate::system::net::otlp::{self, Signal};
@@ -19,6 +20,7 @@ use crate::system::net::sniff::{self, Speaks};
 use crate::system::net::trust::Trust;
 use crate::system::net::{Route, Seen, dial};
 use answers::Judgement;
+use log::Log;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use span::NAME as SPAN_NAME;
@@ -63,10 +65,7 @@ pub struct Verdict {
 ///
 /// Blocks; must not be called on the runtime itself. Returns at the deadline, or soon after the run is cancelled.
 pub fn probe(system: &System, request: &ProbeRequest<'_>, observer: Observer<'_>) -> LevelReport {
-    let mut log = Log {
-        stages: Vec::new(),
-        observer,
-    };
+    let mut log = Log::new(observer);
     let message = span::Message::new(request.service_name);
     let cancelled = async {
         while system.cancel.signal().is_none() {
@@ -115,55 +114,6 @@ pub fn probe(system: &System, request: &ProbeRequest<'_>, observer: Observer<'_>
         remedy,
         latency_ms: latency.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         stages: log.complete(),
-    }
-}
-
-/// The stages so far.
-struct Log<'a> {
-    stages: Vec<Stage>,
-    observer: Observer<'a>,
-}
-
-impl Log<'_> {
-    fn end(&mut self, name: &str, outcome: Outcome, detail: impl Into<String>) {
-        let detail = detail.into();
-        (self.observer)(Event::Verified {
-            stage: name.to_owned(),
-            passed: !matches!(outcome, Outcome::Fail | Outcome::Unknown),
-            detail: detail.clone(),
-        });
-        // A stage that seemed to be over is reported as it ended.
-        self.stages.retain(|stage| stage.name != name);
-        self.stages.push(Stage {
-            name: name.to_owned(),
-            outcome,
-            detail,
-        });
-    }
-
-    fn pass(&mut self, name: &str, detail: impl Into<String>) {
-        self.end(name, Outcome::Pass, detail);
-    }
-
-    /// A stage that there is nothing to say about is not told to the observer.
-    fn skip(&mut self, name: &str, detail: &str) {
-        self.stages.push(Stage {
-            name: name.to_owned(),
-            outcome: Outcome::Skip,
-            detail: detail.to_owned(),
-        });
-    }
-
-    /// All stages in their order, with those that were not reached.
-    fn complete(mut self) -> Vec<Stage> {
-        for name in STAGES {
-            if !self.stages.iter().any(|stage| stage.name == name) {
-                self.skip(name, "not reached");
-            }
-        }
-        let place = |stage: &Stage| STAGES.iter().position(|name| *name == stage.name).unwrap_or(STAGES.len());
-        self.stages.sort_by_key(place);
-        self.stages
     }
 }
 
@@ -342,16 +292,18 @@ impl Probe<'_> {
         }
     }
 
-    /// A gateway's refusal reaches gRPC without its HTTP status: the same call over HTTP shows it.
+    /// A gateway's refusal may reach gRPC without its HTTP status, and a port may speak HTTP/2 without gRPC:
+    /// the same call over HTTP shows it.
     async fn ask_over_http(&self, message: &span::Message, verdict: Verdict) -> Verdict {
-        let mut quiet = Log {
-            stages: Vec::new(),
-            observer: &|_| {},
-        };
+        let mut quiet = Log::new(&|_| {});
         let Ok(mut session) = self.open(Protocol::HttpProtobuf, &mut quiet).await else {
             return verdict;
         };
         match exchange(&mut session, self, Protocol::HttpProtobuf, &message.bytes).await {
+            Ok(answer) if (200..=299).contains(&answer.status) && verdict.stage == "accepted" => match answers::takes_otlp(&answer) {
+                true => self.http_only(),
+                false => verdict,
+            },
             Ok(answer) => answers::refused_key_over_http(self.request, answer.status).unwrap_or(verdict),
             Err(_) => verdict,
         }

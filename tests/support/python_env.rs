@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The pinned set, as set-up installs it.
-pub const PINNED: [&str; 3] = ["opentelemetry-distro==0.38b0", "opentelemetry-exporter-otlp==1.17.0", "setuptools<81"];
+pub const PINNED: [&str; 3] = [
+    "opentelemetry-distro==0.38b0",
+    "opentelemetry-exporter-otlp==1.17.0",
+    "setuptools<81",
+];
 
 /// An environment of `python<version>` (`3.11`) with the pinned set; `None`, with the reason printed, where it cannot be made.
 pub fn pinned_env(version: &str) -> Option<PathBuf> {
@@ -19,7 +23,10 @@ pub fn rotel_env() -> Option<PathBuf> {
     ["3.11", "3.12", "3.10", "3.13"]
         .iter()
         .find(|version| interpreter(version).is_some())
-        .map_or_else(|| missing("no Python 3.10 to 3.13 for rotel"), |version| env_with(version, "rotel", &["rotel==0.0.1a15"]))
+        .map_or_else(
+            || missing("no Python 3.10 to 3.13 for rotel"),
+            |version| env_with(version, "rotel", &["rotel==0.0.1a15"]),
+        )
 }
 
 /// An environment with packages, under a name that stands for exactly these packages.

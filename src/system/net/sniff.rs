@@ -38,7 +38,7 @@ pub fn asks_for_tls(answer: &[u8]) -> bool {
 pub const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// A question that every HTTP/1.1 server answers, if only with an error.
-pub const HTTP1: &[u8] = b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+pub const HTTP1: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// How long a port may take to show what it speaks.
 const PATIENCE: Duration = Duration::from_secs(3);

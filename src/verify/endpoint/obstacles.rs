@@ -57,12 +57,12 @@ impl Probe<'_> {
 
     /// Connected, but no answer came.
     pub(super) async fn explain_silence(&self, none: &NoAnswer) -> Verdict {
-        let speaks = match sniff::language(&none.first) {
-            Some(speaks) => Some(speaks),
-            // Without TLS the port can be asked what it speaks; with TLS it was asked by ALPN.
-            None if self.request.endpoint.scheme == Scheme::Http => self.what_listens().await,
-            None => None,
-        };
+        let mut speaks = sniff::language(&none.first);
+        // Without TLS the port can be asked what it speaks, and an answer in HTTP/1.1 may say in its body that it wants TLS;
+        // with TLS it was asked by ALPN.
+        if self.request.endpoint.scheme == Scheme::Http && matches!(speaks, None | Some(Speaks::Http1)) {
+            speaks = self.what_listens().await.or(speaks);
+        }
         let expected = match self.request.protocol {
             Protocol::Grpc => Speaks::Http2,
             Protocol::HttpProtobuf => Speaks::Http1,
@@ -226,6 +226,7 @@ impl Probe<'_> {
             scheme: Scheme::Http,
             ..self.request.endpoint.clone()
         };
+        let mut speaks = None;
         for greeting in [sniff::HTTP2, sniff::HTTP1] {
             let route = Route {
                 tunnel: true,
@@ -233,11 +234,22 @@ impl Probe<'_> {
                 ..self.route(&plain, Protocol::Grpc, &[])
             };
             let mut connection = dial(&route, &mut |_| {}).await.ok()?;
-            if let Some(speaks) = sniff::greet(&mut connection, greeting, self.until).await {
-                return Some(speaks);
+            speaks = sniff::greet(&mut connection, greeting, self.until).await.or(speaks);
+            // An HTTP/1.1 server may only say to its own kind that it wants TLS.
+            if matches!(speaks, Some(Speaks::Http2 | Speaks::Tls)) {
+                break;
             }
         }
-        None
+        speaks
+    }
+
+    /// The port took over HTTP what it did not take over gRPC.
+    pub(super) fn http_only(&self) -> Verdict {
+        failed(
+            "http2",
+            format!("port {} takes OTLP over HTTP and not over gRPC", self.request.endpoint.port),
+            "use `--protocol http/protobuf`, or the receiver's gRPC port (usually 4317) in `--endpoint`",
+        )
     }
 
     /// The port speaks something else than it was spoken to.
