@@ -218,7 +218,7 @@ pub(crate) fn settle(system: &System, receipt: &Receipt, observer: Observer<'_>)
         .flat_map(|folder| fresh.iter().filter(|name| name.starts_with('~')).map(|name| folder.join(name)))
     {
         let _ = if aside.is_dir() {
-            fs::remove_dir_all(&aside)
+            system.files.remove_tree(&aside)
         } else {
             system.files.remove(&aside)
         };

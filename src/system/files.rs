@@ -32,6 +32,14 @@ pub trait Files: Send + Sync {
     /// Whatever the operating system says.
     fn remove_folder(&self, path: &Path) -> io::Result<bool>;
 
+    /// Removes a folder with all that is in it: only for what an interrupted installer has set aside.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir_all(path)
+    }
+
     /// Sets permission bits.
     ///
     /// # Errors
