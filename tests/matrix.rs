@@ -59,6 +59,13 @@ const FLASK: Sample = Sample {
     instrumentation: "opentelemetry-instrumentation-flask==0.38b0",
 };
 
+/// Beyond the range that the instrumentation declares: the documentation's commands leave it out without a word.
+const FLASK_3: Sample = Sample {
+    folder: "flask",
+    packages: &["flask==3.1.3", "gunicorn"],
+    instrumentation: "opentelemetry-instrumentation-flask==0.38b0",
+};
+
 const FASTAPI: Sample = Sample {
     folder: "fastapi",
     // Later ones need an API release that the pinned set does not allow.
@@ -112,8 +119,11 @@ const fn one(command: &'static str, sample: &'static Sample, kind: ServerKind, s
 
 const SYNC: Case = gunicorn("gunicorn app:app --workers 4", &FLASK, false);
 
+const SYNC_FLASK_3: Case = gunicorn("gunicorn app:app --workers 4", &FLASK_3, false);
+
 const CASES: &[Case] = &[
     SYNC,
+    SYNC_FLASK_3,
     gunicorn("gunicorn app:app --workers 4 --preload", &FLASK, true),
     gunicorn("gunicorn app:app --workers 4 -k gthread --threads 4", &FLASK, false),
     gunicorn("gunicorn app:app --workers 4 -k gthread --threads 4 --preload", &FLASK, true),
@@ -187,8 +197,13 @@ impl Row {
             Way::Docs => "docs",
         };
         let venv = if self.making == Making::Uv { " uv" } else { "" };
+        let app = if std::ptr::eq(self.case.sample, &FLASK_3) {
+            " (Flask 3)"
+        } else {
+            ""
+        };
         format!(
-            "{}.{}{venv} | {way} | {} | `{}`",
+            "{}.{}{venv} | {way} | {} | `{}`{app}",
             self.version.0, self.version.1, self.protocol, self.case.command
         )
     }
@@ -331,10 +346,16 @@ fn wrong(row: &Row, seen: &Seen) -> Vec<String> {
     if !seen.left_behind.is_empty() {
         wrong.push(format!("left behind: {:?}", seen.left_behind));
     }
+    let workers = &seen.rehearsed.workers;
     if row.way == Way::Docs {
+        // The difference must be there to be seen: not one span of a spawned worker, a reloader's child, or Flask 3.
+        let silent =
+            row.case.start != StartMethod::Fork && row.case.start != StartMethod::Single || std::ptr::eq(row.case.sample, &FLASK_3);
+        if silent && workers.iter().any(|worker| worker.spans > 0) {
+            wrong.push(format!("the documentation's way is no longer silent here: {workers:?}"));
+        }
         return wrong;
     }
-    let workers = &seen.rehearsed.workers;
     if seen.rehearsed.level.outcome != Outcome::Pass {
         wrong.push(format!("outcome {:?}", seen.rehearsed.level.outcome));
     }
@@ -355,12 +376,15 @@ fn wrong(row: &Row, seen: &Seen) -> Vec<String> {
     wrong
 }
 
-fn table(rows: &[Row], seen: &BTreeMap<usize, Seen>) -> String {
+fn table(rows: &[Row], seen: &BTreeMap<usize, Option<Seen>>) -> String {
     let mut text = String::from(
         "| Python | way | protocol | command | workers | requests | unique spans | lost | twice | lost at SIGTERM | seconds | verdict |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (index, row) in rows.iter().enumerate() {
-        let Some(seen) = seen.get(&index) else { continue };
+        let Some(seen) = &seen[&index] else {
+            let _ = writeln!(text, "| {} | | | | | | | | not run: see the panic above |", row.label());
+            continue;
+        };
         let sum = |of: fn(&signoz_setup::domain::report::WorkerRow) -> u64| seen.rehearsed.workers.iter().map(of).sum::<u64>();
         let verdict = if row.way == Way::Docs || seen.rehearsed.level.outcome != Outcome::Pass {
             let environment = row
@@ -405,13 +429,10 @@ fn every_worker_of_every_server_exports_what_it_served_once() {
         for _ in 0..at_once {
             scope.spawn(|| {
                 while let Some((index, row)) = Some(next.fetch_add(1, Ordering::SeqCst)).and_then(|index| Some((index, rows.get(index)?))) {
-                    let one = run(&system, row);
-                    println!(
-                        "{:>4.0} s  {}: {}",
-                        started.elapsed().as_secs_f32(),
-                        row.label(),
-                        one.rehearsed.level.detail
-                    );
+                    // A row that cannot even be set up is a failure of that row; the others still count.
+                    let one = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&system, row))).ok();
+                    let detail = one.as_ref().map_or("not run", |one| one.rehearsed.level.detail.as_str());
+                    println!("{:>4.0} s  {}: {detail}", started.elapsed().as_secs_f32(), row.label());
                     seen.lock().unwrap().insert(index, one);
                 }
             });
@@ -423,13 +444,23 @@ fn every_worker_of_every_server_exports_what_it_served_once() {
     println!("{} rows in {:.0} s", rows.len(), started.elapsed().as_secs_f32());
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("../matrix.md"), &table).unwrap();
 
-    let failures: Vec<String> = rows
-        .iter()
-        .enumerate()
-        .map(|(index, row)| (row, wrong(row, &seen[&index]), &seen[&index]))
-        .filter(|(_, wrong, _)| !wrong.is_empty())
-        .map(|(row, wrong, seen)| format!("{}\n    {}\n    {}", row.label(), wrong.join("\n    "), seen.rehearsed.level.detail))
-        .collect();
+    let mut failures = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        match &seen[&index] {
+            None => failures.push(format!("{}\n    could not be set up", row.label())),
+            Some(seen) => {
+                let wrong = wrong(row, seen);
+                if !wrong.is_empty() {
+                    failures.push(format!(
+                        "{}\n    {}\n    {}",
+                        row.label(),
+                        wrong.join("\n    "),
+                        seen.rehearsed.level.detail
+                    ));
+                }
+            }
+        }
+    }
     assert!(
         failures.is_empty(),
         "{} of {} rows failed:\n{}",
@@ -437,12 +468,4 @@ fn every_worker_of_every_server_exports_what_it_served_once() {
         rows.len(),
         failures.join("\n")
     );
-
-    // The difference must be there to be seen: the documentation's way loses every span of spawned workers.
-    for (index, row) in rows.iter().enumerate() {
-        if row.way == Way::Docs && row.case.start == StartMethod::Spawn {
-            let workers = &seen[&index].rehearsed.workers;
-            assert!(workers.iter().all(|worker| worker.requests > 0 && worker.spans == 0), "{workers:?}");
-        }
-    }
 }

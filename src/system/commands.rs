@@ -294,7 +294,7 @@ impl Commands for RealCommands {
         if let Some(directory) = &invocation.directory {
             command.current_dir(directory);
         }
-        let mut child = command.spawn()?;
+        let mut child = start(&mut command)?;
         let (sender, lines) = mpsc::channel();
         if let Some(stream) = child.stdout.take() {
             forward(stream, sender.clone(), Line::Out);
@@ -309,6 +309,18 @@ impl Commands for RealCommands {
             lines,
             status: None,
         })
+    }
+}
+
+/// Starts it. A script that was written a moment ago is busy while another thread's child, between fork and exec, still
+/// holds the descriptor that it was written through; that passes by itself (golang/go#22315 tells the story).
+fn start(command: &mut Command) -> io::Result<Child> {
+    let end = Instant::now() + Duration::from_secs(2);
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < end => std::thread::park_timeout(LOOK),
+            other => return other,
+        }
     }
 }
 

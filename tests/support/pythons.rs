@@ -33,8 +33,9 @@ fn look_for_interpreters() -> BTreeMap<(u32, u32), PathBuf> {
         let Ok(Output { status, stdout, .. }) = version else { continue };
         let text = String::from_utf8_lossy(&stdout);
         let numbers: Vec<u32> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        if let (true, [major, minor]) = (status.success(), numbers.as_slice()) {
-            found.entry((*major, *minor)).or_insert(candidate);
+        // Older ones are not served: their last Flask and gunicorn are not those that the pinned set traces.
+        if let (true, [3, minor @ 8..=13]) = (status.success(), numbers.as_slice()) {
+            found.entry((3, *minor)).or_insert(candidate);
         }
     }
     found

@@ -113,7 +113,9 @@ def partial_success(response: Any) -> Dict[str, Any]:
         reply.ParseFromString(response.content)
     except Exception:
         return {"rejected": 0, "detail": ""}
-    return {"rejected": int(reply.partial_success.rejected_spans), "detail": plain(reply.partial_success.error_message)}
+    # The messages of SDK 1.17 do not know the field.
+    partial = getattr(reply, "partial_success", None)
+    return {"rejected": int(getattr(partial, "rejected_spans", 0)), "detail": plain(getattr(partial, "error_message", ""))}
 
 
 def innermost(error: BaseException) -> BaseException:

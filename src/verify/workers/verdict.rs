@@ -215,16 +215,20 @@ fn judge(request: &RehearsalRequest<'_>, seen: &Seen, tally: &Tally, served: &[S
     let sent = served.len() as u64;
     let lost = tally.lost + tally.lost_at_stop;
     let busy = tally.rows.iter().filter(|row| row.requests > 0).count();
+    let who = if busy == 1 {
+        "1 worker".to_owned()
+    } else {
+        format!("{busy} workers")
+    };
     let mut detail = format!(
-        "{busy} {} served {sent} {noun}s: {} spans received, {lost} lost, {} sent twice",
-        if busy == 1 { "worker" } else { "workers" },
+        "{who} served {sent} {noun}s: {} spans received, {lost} lost, {} sent twice",
         sent - lost.min(sent),
         tally.duplicated
     );
     let mut remedy = None;
     let outcome = if lost == sent {
         let (why, what) = silent(request, tally, noun, tail);
-        detail = format!("{busy} workers served {sent} {noun}s and {why}");
+        detail = format!("{who} served {sent} {noun}s and {why}");
         remedy = Some(what);
         Outcome::Fail
     } else if lost > 0 || tally.duplicated > 0 {
@@ -283,7 +287,11 @@ fn judge(request: &RehearsalRequest<'_>, seen: &Seen, tally: &Tally, served: &[S
         outcome = worse(outcome);
     }
     if !seen.ended_by_itself && seen.died.is_none() {
-        let _ = write!(detail, "; it did not end within {} s after SIGTERM and was killed", request.grace().as_secs());
+        let _ = write!(
+            detail,
+            "; it did not end within {} s after SIGTERM and was killed",
+            request.grace().as_secs()
+        );
         if request.server.start != StartMethod::Reload {
             remedy.get_or_insert_with(|| {
                 "set OTEL_METRICS_EXPORTER=none in `.signoz/otel.env`: a metrics reader can hold uWSGI at its end".to_owned()
@@ -351,7 +359,7 @@ fn leaky(tally: &Tally, tail: &Tail, noun: &str) -> (String, String) {
     let silent = tally.rows.iter().filter(|row| row.requests > 0 && row.unique_spans == 0).count();
     (
         if silent > 0 {
-            format!("{silent} workers exported nothing")
+            format!("{silent} of the workers exported nothing")
         } else {
             format!("some {noun}s have no span")
         },
