@@ -12,8 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use InstrumentationSet::{Current, Pinned};
+
+static MAKING: Mutex<BTreeMap<PathBuf, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
 
 /// A virtual environment, kept under `target/tmp` by what it holds.
 struct Environment {
@@ -27,6 +30,9 @@ impl Environment {
         let key: String = key.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("coverage-{minor}-{key}"));
         let environment = Self { folder };
+        // Two tests may want the same one: the second waits until the first has made it.
+        let making = MAKING.lock().unwrap().entry(environment.folder.clone()).or_default().clone();
+        let _one_at_a_time = making.lock().unwrap_or_else(PoisonError::into_inner);
         let complete = environment.folder.join("complete");
         if !complete.exists() {
             let _ = fs::remove_dir_all(&environment.folder);
@@ -38,7 +44,9 @@ impl Environment {
             } else {
                 run(Command::new(&interpreter).args(["-m", "venv"]).arg(&environment.folder));
             }
-            environment.install(packages);
+            if !packages.is_empty() {
+                environment.install(packages);
+            }
             fs::write(&complete, "").unwrap();
         }
         environment
@@ -139,7 +147,7 @@ fn declared_equals_data(minor: &str, release: &Release, instrumentations: &[&str
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers/declared.py");
     let declared: Value = serde_json::from_str(&run(Command::new(environment.python()).arg(script))).unwrap();
 
-    // Two instrumentations are named without an exact version; the data then holds the one of the day it was made.
+    // Two instrumentations are named without an exact version; the data then holds what a resolver chose.
     let version = |pin: &str| pin.split_once("==").map(|(_, version)| version.to_owned());
     let mut listed = BTreeMap::new();
     for (pin, libraries) in declared["bootstrap"].as_object().unwrap() {
@@ -459,5 +467,32 @@ fn the_whole_list_of_a_large_app_resolves() {
             let (name, _) = plain(&requirement.text.replace("==", ">="));
             assert!(installed.contains_key(&name), "{name} is not there after the install of {set}");
         }
+    }
+}
+
+/// No choice of libraries can make the list contradict itself: all instrumentations of a release fit together.
+#[test]
+fn every_release_resolves_as_a_whole() {
+    for (name, minor) in [
+        ("pinned", "3.12"),
+        ("pinned", "3.8"),
+        ("current-38", "3.8"),
+        ("current-39", "3.9"),
+        ("current", "3.10"),
+        ("current", "3.13"),
+    ] {
+        let release = named(name);
+        let mut all = vec![
+            format!("opentelemetry-distro=={}", release.distro),
+            format!("opentelemetry-exporter-otlp=={}", release.exporter),
+        ];
+        all.extend(release.guard.clone());
+        all.extend(
+            release
+                .instrumentations
+                .iter()
+                .map(|row| format!("{}=={}", row.instrumentation, row.version)),
+        );
+        Environment::new(minor, &[]).install(&[texts(&["--dry-run"]), all].concat());
     }
 }

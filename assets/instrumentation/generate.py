@@ -38,6 +38,20 @@ def download(requirements: list[str], python: str, folder: Path) -> list[Path]:
     return sorted(folder.glob("*.whl"))
 
 
+def together(distro: str, requirements: list[str], python: str, folder: str) -> list[str]:
+    """Exact versions for requirements without one, such that all of them can be installed beside the distro."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-", "--target", folder]
+        + ["--only-binary=:all:", "--python-version", python, f"opentelemetry-distro=={distro}"]
+        + requirements,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    wanted = {requirement(text)[0] for text in requirements}
+    found = {normal(row["metadata"]["name"]): row["metadata"]["version"] for row in json.loads(done.stdout)["install"]}
+    return [f"{name}=={found[name]}" for name in sorted(wanted)]
+
+
 def member(wheel: Path, ending: str) -> str:
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
@@ -106,10 +120,12 @@ def main(wanted: list[str]) -> None:
             base = download([f"opentelemetry-instrumentation=={release['distro']}"], python, Path(folder))[0]
             chosen, default = bootstrap(base)
             everything = sorted(set(chosen) | set(default))
+            # A few follow another rhythm than the distro and are named without a version: openai-v2, vertexai.
+            loose = [pin for pin in everything if "==" not in pin]
+            exact = [pin for pin in everything if "==" in pin]
+            exact += together(release["distro"], loose, python, folder) if loose else []
             with tempfile.TemporaryDirectory() as second:
-                wheels = download(everything, python, Path(second))
-                # Not every instrumentation follows the distro's version: openai-v2 and vertexai are named without one, and
-                # the newest of the day is taken. So names are compared.
+                wheels = download(exact, python, Path(second))
                 by_name = {requirement(pin)[0]: libraries for pin, libraries in chosen.items()}
                 always = {requirement(pin)[0] for pin in default}
                 names = [normal(wheel.name.partition("-")[0]) for wheel in wheels]
