@@ -213,17 +213,36 @@ pub(crate) fn settle(system: &System, receipt: &Receipt, observer: Observer<'_>)
             });
         }
     }
-    for aside in site_packages
-        .iter()
-        .flat_map(|folder| fresh.iter().filter(|name| name.starts_with('~')).map(|name| folder.join(name)))
-    {
-        let _ = if aside.is_dir() {
-            system.files.remove_tree(&aside)
-        } else {
-            system.files.remove(&aside)
-        };
+    for folder in site_packages {
+        remove_set_aside(system, folder, 0);
     }
     Ok(())
+}
+
+/// Removes what a killed pip had moved out of the way: `~rotobuf` beside `protobuf`, also inside a shared folder such as `google`.
+fn remove_set_aside(system: &System, folder: &Path, depth: usize) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    for name in &names {
+        let path = folder.join(name);
+        let beside = |rest: &str| {
+            names.iter().any(|other| {
+                let mut letters = other.chars();
+                letters.next().is_some_and(|first| first != '~') && letters.as_str() == rest
+            })
+        };
+        // The metadata folder of the version that is gone for now has nothing beside it.
+        let aside = name
+            .strip_prefix('~')
+            .is_some_and(|rest| beside(rest) || rest.ends_with(".dist-info"));
+        if aside && path.is_dir() {
+            let _ = system.files.remove_tree(&path);
+        } else if aside {
+            let _ = system.files.remove(&path);
+        } else if depth < 2 && path.is_dir() && !path.is_symlink() {
+            remove_set_aside(system, &path, depth + 1);
+        }
+    }
 }
 
 /// Whether an installer was killed in the middle: a distribution without its record, one set aside, one neither old nor new,

@@ -9,7 +9,8 @@ use crate::domain::packages::Resolution;
 use crate::domain::{Event, PackageTool};
 use crate::error::{Error, Kind, Result};
 use crate::system::{Finished, Invocation, System};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ pub fn run(
 ) -> Result<Listing> {
     let argv = target.install_argv(requirements, resolution);
     let name = target.effective().as_str();
-    let finished = call(system, target.invocation(argv), observer)?;
+    let finished = call(system, target.python, target.invocation(argv), observer)?;
     if !finished.success() {
         return Err(explain(
             Error::step_failed(format!("`{name}` could not install the packages")),
@@ -160,9 +161,35 @@ pub fn restore(system: &System, target: &Target<'_>, came: &[String], moved: &Li
         installer.call(system, target, installer.install(target, &packages), observer)?;
     }
     if !came.is_empty() {
+        let folders = folders_of(target.site_packages, came);
         installer.call(system, target, installer.uninstall(target, came), observer)?;
+        // pip leaves a folder that held nothing but folders.
+        for folder in folders.iter().rev() {
+            let _ = system.files.remove_folder(folder);
+        }
     }
     Ok(())
+}
+
+/// Every folder that the records of these distributions name, and those between it and the metadata folder; outermost first.
+fn folders_of(site_packages: &[PathBuf], names: &[String]) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
+    for distribution in installed::read(site_packages)
+        .into_values()
+        .filter(|distribution| names.contains(&distribution.name))
+    {
+        let Some(site) = distribution.location.parent() else { continue };
+        let record = fs::read_to_string(distribution.location.join("RECORD")).unwrap_or_default();
+        for path in record
+            .lines()
+            .filter_map(|line| line.split(',').next())
+            .filter(|path| !path.starts_with(['.', '/', '"']))
+        {
+            let parents = Path::new(path).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+            folders.extend(parents.map(|parent| site.join(parent)));
+        }
+    }
+    folders
 }
 
 /// Makes what a killed installer left half done whole, so that it can be removed by its own record.
@@ -252,7 +279,7 @@ impl Installer {
     fn call(&self, system: &System, target: &Target<'_>, argv: Vec<String>, observer: Observer<'_>) -> Result<()> {
         let by_hand = argv.join(" ");
         let invocation = target.invocation(argv).despite_cancel();
-        let finished = call(system, invocation, observer)?;
+        let finished = call(system, target.python, invocation, observer)?;
         if finished.success() {
             return Ok(());
         }
@@ -270,17 +297,15 @@ impl Installer {
     }
 }
 
-fn call(system: &System, invocation: Invocation, observer: Observer<'_>) -> Result<Finished> {
-    system
-        .commands
-        .run(&invocation, &mut |line| observer(Event::Line { text: clean(line) }))
-        .map_err(|error| match system.cancel.check() {
-            Err(interrupted) if !invocation.despite_cancel => interrupted,
-            _ => Error::io(
-                Kind::StepFailed,
-                "start",
-                Path::new(invocation.argv.first().map_or("", String::as_str)),
-                &error,
-            ),
-        })
+fn call(system: &System, python: &Path, invocation: Invocation, observer: Observer<'_>) -> Result<Finished> {
+    let mut show = |line: &str| observer(Event::Line { text: clean(line) });
+    tools::without_lock(system, python, || system.commands.run(&invocation, &mut show)).map_err(|error| match system.cancel.check() {
+        Err(interrupted) if !invocation.despite_cancel => interrupted,
+        _ => Error::io(
+            Kind::StepFailed,
+            "start",
+            Path::new(invocation.argv.first().map_or("", String::as_str)),
+            &error,
+        ),
+    })
 }

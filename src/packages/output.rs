@@ -118,6 +118,18 @@ const TROUBLES: &[Trouble] = &[
     },
     Trouble {
         contains: &[
+            "No matching distribution",
+            "was not found in the package registry",
+            "there is no version of",
+        ],
+        what: "the index has no matching release",
+        remedies: &[
+            "a private index may lack it: set `PIP_INDEX_URL` (pip) or `UV_DEFAULT_INDEX` (uv) to one that has it",
+            "or choose another set with `--instrumentation current`",
+        ],
+    },
+    Trouble {
+        contains: &[
             "ResolutionImpossible",
             "conflicting dependencies",
             "unsatisfiable",
@@ -125,18 +137,6 @@ const TROUBLES: &[Trouble] = &[
         ],
         what: "the requirements contradict each other",
         remedies: &["see which line of the project's own requirements is named above, or use `--instrumentation current`"],
-    },
-    Trouble {
-        contains: &[
-            "No matching distribution",
-            "was not found in the package registry",
-            "no versions of",
-        ],
-        what: "the index has no matching release",
-        remedies: &[
-            "a private index may lack it: set `PIP_INDEX_URL` (pip) or `UV_DEFAULT_INDEX` (uv) to one that has it",
-            "or choose another set with `--instrumentation current`",
-        ],
     },
     Trouble {
         contains: &["Failed building wheel", "Failed to build", "subprocess-exited-with-error"],

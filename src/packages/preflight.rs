@@ -98,7 +98,8 @@ fn ways_out(system: &System, request: &ResolveRequest<'_>, uv: &Path, requiremen
     names.dedup();
     let words: Vec<&str> = requirements.iter().copied().chain(names).collect();
     let invocation = uv_invocation(uv, request, &words).deadline(Duration::from_secs(20));
-    let Ok(finished) = system.commands.run(&invocation, &mut |_| {}) else {
+    let python = &request.python.interpreter;
+    let Ok(finished) = tools::without_lock(system, python, || system.commands.run(&invocation, &mut |_| {})) else {
         return;
     };
     if !finished.success() {
@@ -177,18 +178,20 @@ impl Resolver {
             Self::Pip(python) => ("pip", pip_invocation(python, request, requirements)),
             Self::Uv(uv) => ("uv", uv_invocation(uv, request, requirements)),
         };
-        let finished = system
-            .commands
-            .run(&invocation, &mut |line| {
-                // The report itself is for us.
-                if !matches!(line.as_bytes().first(), Some(b'{' | b'}' | b' ' | b'[' | b']')) {
-                    observer(Event::Line { text: clean(line) });
-                }
-            })
-            .map_err(|error| match system.cancel.check() {
-                Err(interrupted) => interrupted,
-                Ok(()) => Error::io(Kind::Refused, "start", Path::new(&invocation.argv[0]), &error),
-            })?;
+        // The report itself is for us, not for the person.
+        let mut show = |line: &str| {
+            if !matches!(line.as_bytes().first(), Some(b'{' | b'}' | b' ' | b'[' | b']')) {
+                observer(Event::Line { text: clean(line) });
+            }
+        };
+        let python = &request.python.interpreter;
+        let finished = tools::without_lock(system, python, || system.commands.run(&invocation, &mut show)).map_err(|error| match system
+            .cancel
+            .check()
+        {
+            Err(interrupted) => interrupted,
+            Ok(()) => Error::io(Kind::Refused, "start", Path::new(&invocation.argv[0]), &error),
+        })?;
         if !finished.success() {
             let what = "the packages cannot be installed into this environment; nothing was changed";
             return Err(explain(Error::refused(what), name, request.offline, &finished));

@@ -261,6 +261,17 @@ pub(crate) fn locate(system: &System, environment: Option<&Path>, name: &str) ->
     })
 }
 
+/// Runs a tool, and removes the empty `.lock` that uv puts into an environment of another maker, also when it changes nothing.
+pub(crate) fn without_lock<T>(system: &System, python: &Path, work: impl FnOnce() -> T) -> T {
+    let lock = environment_of(python).join(".lock");
+    let was_there = lock.exists();
+    let done = work();
+    if !was_there && fs::metadata(&lock).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+        let _ = system.files.remove(&lock);
+    }
+    done
+}
+
 /// Names that the project's own file declares as dependencies of the app, so that the tool's next `sync` keeps them.
 /// Empty for tools without such a file.
 #[must_use]

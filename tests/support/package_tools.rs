@@ -48,15 +48,18 @@ pub fn output(words: &[&str], directory: &Path) -> String {
     text
 }
 
+/// The tools, and what has to be beside them: pdm up to 2.29.4 does not start with hishel 2.
+const TOOLS: [(&str, &[&str]); 4] = [("uv", &[]), ("poetry", &[]), ("pdm", &["hishel<2"]), ("pipenv", &[])];
+
 /// The folders with the programs `uv`, `poetry`, `pdm` and `pipenv`; made once, each with dependencies of its own.
 pub fn tools() -> Option<&'static [PathBuf]> {
-    static TOOLS: OnceLock<Option<Vec<PathBuf>>> = OnceLock::new();
-    TOOLS
-        .get_or_init(|| ["uv", "poetry", "pdm", "pipenv"].into_iter().map(tool).collect())
+    static FOLDERS: OnceLock<Option<Vec<PathBuf>>> = OnceLock::new();
+    FOLDERS
+        .get_or_init(|| TOOLS.into_iter().map(|(name, with)| tool(name, with)).collect())
         .as_deref()
 }
 
-fn tool(name: &str) -> Option<PathBuf> {
+fn tool(name: &str, with: &[&str]) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package-tools").join(name);
     let done = folder.join("complete");
     if !done.is_file() {
@@ -64,6 +67,7 @@ fn tool(name: &str) -> Option<PathBuf> {
         let made = Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder).status();
         let filled = Command::new(folder.join("bin/python"))
             .args(["-m", "pip", "install", "-q", name])
+            .args(with)
             .status();
         if !made.is_ok_and(|status| status.success()) || !filled.is_ok_and(|status| status.success()) {
             return None;
