@@ -461,3 +461,13 @@ fn pyenv_and_pypackages() {
     scene.environment(&versions.join("shop"), "3.11.7", "", &[]);
     assert_eq!(scene.detect().python.unwrap().virtualenv, Some(versions.join("shop")));
 }
+
+#[test]
+fn the_first_line_of_a_started_script_names_its_environment() {
+    let scene = Scene::with(&[("Procfile", "web: ./serve.py\n")]);
+    let env = scene.folder.path().join("opt/shop");
+    scene.environment(&env, "3.11.7", "", &[]);
+    write(&scene.project().join("serve.py"), &format!("#!{}/bin/python\n", env.display()));
+    let found = scene.detect().python.unwrap();
+    assert_eq!((found.virtualenv, sources(&found.because).as_str()), (Some(env), "Procfile:1"));
+}
