@@ -41,6 +41,14 @@ pub struct Cli {
     #[arg(long, requires = "tap", help_heading = "Modes")]
     pub forward: bool,
 
+    /// With --tap: port for gRPC, 0 for a free one [default: 4317]
+    #[arg(long, value_name = "PORT", requires = "tap", help_heading = "Modes")]
+    pub grpc_port: Option<u16>,
+
+    /// With --tap: port for HTTP, 0 for a free one [default: 4318]
+    #[arg(long, value_name = "PORT", requires = "tap", help_heading = "Modes")]
+    pub http_port: Option<u16>,
+
     /// The whole job without an account: sample app, fresh environment, four workers, every span counted
     #[arg(long, group = "mode", help_heading = "Modes")]
     pub demo: bool,

@@ -106,7 +106,10 @@ fn file(cli: &Cli, project: &Path) -> Result<Draft> {
         }
     }
     let draft: Draft = toml_edit::de::from_str(&text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+        // For an unknown name the parser points at the whole document.
+        let unknown = error.message().strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+        let named = unknown.and_then(|name| text.lines().position(|line| line.split('=').next().is_some_and(|key| key.trim() == name)));
+        let line = named.map(|index| index + 1).or_else(|| error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1)));
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
         malformed(format!("{place}{}", error.message().lines().next().unwrap_or_default()))
     })?;

@@ -20,7 +20,9 @@ const SHOWN_AT_ONCE: usize = 200;
 /// Receives until it is interrupted.
 pub(super) fn run(context: &Context) -> Result<Report> {
     let forward = if context.cli.forward { Some(forward(context, answers::given(context, &answers::project(&context.cli)?)?)?) } else { None };
-    let tap = Tap::start(&context.system.runtime, TapOptions { grpc_port: GRPC, http_port: HTTP, required_key: None, forward })?;
+    let cli = &context.cli;
+    let options = TapOptions { grpc_port: cli.grpc_port.unwrap_or(GRPC), http_port: cli.http_port.unwrap_or(HTTP), required_key: None, forward };
+    let tap = Tap::start(&context.system.runtime, options)?;
     context.progress.line(&format!("receiving OTLP on {} (gRPC) and {} (HTTP); Ctrl-C ends it", tap.grpc_endpoint(), tap.http_endpoint()));
     let ledger = tap.ledger();
     let (mut shown, mut revision) = (0_u64, 0);

@@ -21,7 +21,12 @@ pub(super) fn assemble(raws: &[Raw], project: &Path) -> Vec<(Origin, Server)> {
     let mut ordered: Vec<&Raw> = raws.iter().collect();
     ordered.sort_by_key(|raw| raw.origin);
     for raw in ordered {
-        let server = complete(raw, project);
+        let mut server = complete(raw, project);
+        let secrets = text::secrets(&raw.fact);
+        let values = server.variables.iter_mut().map(|(_, value)| value);
+        for shown in server.command.iter_mut().chain(values) {
+            text::hide(shown, &secrets);
+        }
         if server.kind == ServerKind::Unknown {
             continue;
         }
@@ -127,14 +132,22 @@ fn gunicorn_config(path: &Path, directory: &Path, project: &Path, variables: &Va
     let content = text::read(&file).ok()?;
     let shown = relative(&file, project);
     let source = Source::parse(&content)?;
-    let because = ["workers", "worker_class", "threads", "preload_app"]
-        .iter()
-        .filter_map(|name| source.top(name))
-        .map(|found| {
-            let line = content.lines().nth(found.line - 1).unwrap_or_default();
-            evidence(format!("{}:{}", shown.display(), found.line), line.trim())
-        })
-        .collect();
+    let because = [
+        "wsgi_app",
+        "bind",
+        "workers",
+        "worker_class",
+        "threads",
+        "preload_app",
+        "max_requests",
+    ]
+    .iter()
+    .filter_map(|name| source.top(name))
+    .map(|found| {
+        let line = content.lines().nth(found.line - 1).unwrap_or_default();
+        evidence(format!("{}:{}", shown.display(), found.line), line.trim())
+    })
+    .collect();
     Some((shown, gunicorn::settings(&source, variables), because))
 }
 

@@ -203,15 +203,29 @@ fn same(a: &PythonEnvironment, b: &PythonEnvironment) -> bool {
     }
 }
 
-/// Environments whose `bin` a command names: `/srv/venv/bin/gunicorn`, `venv/bin/python`.
+/// Environments whose `bin` a command names (`/srv/venv/bin/gunicorn`), or whose interpreter the first line of its script names.
 fn roots_in(raw: &Raw) -> Vec<PathBuf> {
     raw.words
         .iter()
         .take(8)
-        .filter(|word| word.contains("/bin/"))
-        .filter_map(|word| Some(text::tidy(&raw.directory.join(word.split("/bin/").next()?))))
-        .filter(|root| is_environment(root))
+        .filter(|word| word.contains('/') && !word.contains("://"))
+        .filter_map(|word| {
+            let path = text::tidy(&raw.directory.join(word));
+            let root = path
+                .parent()
+                .filter(|folder| folder.ends_with("bin"))
+                .and_then(Path::parent)
+                .map(Path::to_path_buf);
+            root.filter(|root| is_environment(root)).or_else(|| shebang_root(&path))
+        })
         .collect()
+}
+
+fn shebang_root(script: &Path) -> Option<PathBuf> {
+    let content = script.is_file().then(|| text::read(script).ok()).flatten()?;
+    let program = content.lines().next()?.strip_prefix("#!")?.split_whitespace().next()?;
+    let root = Path::new(program).parent()?.parent()?;
+    (!program.chars().any(char::is_control) && is_environment(root)).then(|| root.to_path_buf())
 }
 
 pub(super) type Add<'a> = &'a mut dyn FnMut(Strength, Place, Evidence) -> bool;

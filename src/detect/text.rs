@@ -5,6 +5,7 @@
 use crate::domain::detection::Evidence;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -112,28 +113,55 @@ pub(super) fn mask_words(words: &[String]) -> Vec<String> {
 /// Running text with the values of secret names (`NAME=v`, `NAME: v`, `--name v`) and passwords in URLs blotted out.
 pub(super) fn mask_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(is_name_character) {
-        let after = &rest[start..];
-        let end = after.find(|c| !is_name_character(c)).unwrap_or(after.len());
-        let name = &after[..end];
-        shown.push_str(&rest[..start + end]);
-        rest = &after[end..];
+    let mut done = 0;
+    for secret in secret_ranges(text) {
+        shown.push_str(&text[done..secret.start]);
+        shown.push_str(MASK);
+        done = secret.end;
+    }
+    shown.push_str(&text[done..]);
+    mask_urls(&shown)
+}
+
+/// The values that a text gives to secret names, without quotes: what is a secret in one place is one in every other.
+pub(super) fn secrets(text: &str) -> Vec<String> {
+    let text = clean(text);
+    secret_ranges(&text)
+        .into_iter()
+        .map(|range| text[range].trim_matches(['"', '\'']).to_owned())
+        .filter(|value| value.chars().count() >= 4)
+        .collect()
+}
+
+/// A shown text once more, without values that are known to be secret.
+pub(super) fn hide(text: &mut String, secrets: &[String]) {
+    for secret in secrets {
+        if text.contains(secret.as_str()) {
+            *text = text.replace(secret.as_str(), MASK);
+        }
+    }
+}
+
+fn secret_ranges(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text[at..].find(is_name_character).map(|start| at + start) {
+        let end = text[start..].find(|c| !is_name_character(c)).map_or(text.len(), |end| start + end);
+        let name = &text[start..end];
+        at = end;
         if !is_secret(name.trim_start_matches('-')) {
             continue;
         }
-        let flag = name.starts_with("--");
-        let Some(separator) = separator(rest, flag) else { continue };
-        shown.push_str(&rest[..separator]);
-        rest = &rest[separator..];
-        let value = value_length(rest);
-        if value > 0 {
-            shown.push_str(MASK);
+        let Some(separator) = separator(&text[end..], name.starts_with("--")) else {
+            continue;
+        };
+        let begin = end + separator;
+        at = begin + value_length(&text[begin..]);
+        if at > begin {
+            found.push(begin..at);
         }
-        rest = &rest[value..];
     }
-    shown.push_str(rest);
-    mask_urls(&shown)
+    found
 }
 
 fn is_name_character(c: char) -> bool {
@@ -166,12 +194,12 @@ fn value_length(text: &str) -> usize {
     text[1..].find(quote).map_or(text.len(), |end| end + 2)
 }
 
-/// `scheme://user:password@host` without the password.
+/// `scheme://user:password@host` and `//user:password@host` without the password.
 fn mask_urls(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
+    while let Some(at) = rest.find("//") {
+        let (before, after) = rest.split_at(at + 2);
         shown.push_str(before);
         rest = after;
         let end = after

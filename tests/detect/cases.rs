@@ -171,6 +171,17 @@ const CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "scripts of a Pipfile",
+        files: &[(
+            "Pipfile",
+            "[packages]\nflask = \"*\"\n[scripts]\nserve = \"gunicorn app:app -w 2\"\n",
+        )],
+        expected: &[
+            "server gunicorn fork 2 `gunicorn app:app -w 2` <- Pipfile:4",
+            "framework flask - <- Pipfile:2",
+        ],
+    },
+    Case {
         name: "an entry point of the package",
         files: &[
             (

@@ -111,7 +111,7 @@ fn a_real_virtual_environment_is_read_without_starting_python() {
     let with_pip = recent_python();
     for python in pythons() {
         let version = version_of(&python);
-        let supported = !version.starts_with("3.6");
+        let supported = !["3.6.", "3.7."].iter().any(|old| version.starts_with(old));
         let scene = Scene::with(&[("requirements.txt", "flask\n")]);
         let pip = python == with_pip;
         let arguments = ["-m", "venv", ".venv", "--without-pip"];
@@ -276,8 +276,8 @@ fn two_candidates_are_both_reported_with_their_evidence() {
         .iter()
         .map(|other| (other.version.as_str(), sources(&other.because)))
         .collect();
-    assert_eq!(others[0], ("3.10.13", "VIRTUAL_ENV".to_owned()));
-    assert_eq!(others[1].0, "3.12.1");
+    assert_eq!(others[0].0, "3.12.1");
+    assert_eq!(others[1], ("3.10.13", "VIRTUAL_ENV".to_owned()));
     assert_eq!(others.len(), 2);
     assert_eq!(detection.frameworks[0].version.as_deref(), Some("3.1.3"));
     assert_eq!(
@@ -344,12 +344,12 @@ fn broken_environments_say_why() {
                 fs::write(root.join("pyvenv.cfg"), "version = 2.7.18\n").unwrap();
                 fs::rename(root.join("lib/python3.11"), root.join("lib/python2.7")).unwrap();
             },
-            "older than 3.7",
+            "older than 3.8",
         ),
         (
             "Python 3.6",
             |root| fs::write(root.join("pyvenv.cfg"), "version = 3.6.15\n").unwrap(),
-            "older than 3.7",
+            "older than 3.8",
         ),
         (
             "upgraded below it",
@@ -460,4 +460,14 @@ fn pyenv_and_pypackages() {
     write(&scene.project().join(".python-version"), "shop\n");
     scene.environment(&versions.join("shop"), "3.11.7", "", &[]);
     assert_eq!(scene.detect().python.unwrap().virtualenv, Some(versions.join("shop")));
+}
+
+#[test]
+fn the_first_line_of_a_started_script_names_its_environment() {
+    let scene = Scene::with(&[("Procfile", "web: ./serve.py\n")]);
+    let env = scene.folder.path().join("opt/shop");
+    scene.environment(&env, "3.11.7", "", &[]);
+    write(&scene.project().join("serve.py"), &format!("#!{}/bin/python\n", env.display()));
+    let found = scene.detect().python.unwrap();
+    assert_eq!((found.virtualenv, sources(&found.because).as_str()), (Some(env), "Procfile:1"));
 }

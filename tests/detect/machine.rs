@@ -117,8 +117,10 @@ fn a_real_gunicorn_is_found_by_its_process() {
         .take(2)
         .count();
     let detection = scene.detect();
-    child.kill().unwrap();
     let pid = child.id();
+    // The master ends its workers only when it is asked politely.
+    let master = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(master, rustix::process::Signal::TERM).unwrap();
     child.wait().unwrap();
     assert_eq!(booted, 2);
     let server = &detection.servers[0];

@@ -96,6 +96,7 @@ const READERS: &[(Kind, Reader)] = &[
     (Kind::Compose, compose::read),
     (Kind::Dockerfile, dockerfile::read),
     (Kind::Pyproject, pyproject::read),
+    (Kind::Pipfile, pyproject::pipfile),
     (Kind::SetupCfg, pyproject::setup_cfg),
     (Kind::Shell, scripts::shell_script),
     (Kind::Makefile, scripts::makefile),

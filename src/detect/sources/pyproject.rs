@@ -54,6 +54,15 @@ pub(super) fn read(file: &File<'_>, content: &str, found: &mut Gathered) {
     }
 }
 
+/// `[scripts]` of a `Pipfile`.
+pub(super) fn pipfile(file: &File<'_>, content: &str, found: &mut Gathered) {
+    if let Ok(document) = Document::parse(content)
+        && let Some(scripts) = table(document.as_item(), &["scripts"])
+    {
+        each_task(file, content, scripts, found);
+    }
+}
+
 fn table<'a>(mut item: &'a Item, path: &[&str]) -> Option<&'a dyn TableLike> {
     for key in path {
         item = item.as_table_like()?.get(key)?;
