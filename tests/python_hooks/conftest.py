@@ -27,7 +27,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "assets" / "templates"
 KEY = "canary-4711-key"
-LIMIT = 60.0
+LIMIT = 90.0
 
 
 class Span:
@@ -199,6 +199,14 @@ def dead_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    """Look again and again until it is so, at most until the limit."""
+    end = time.monotonic() + LIMIT
+    while not done():
+        assert time.monotonic() < end
+        threading.Event().wait(0.05)
 
 
 def get(port: int, path: str) -> str:
