@@ -76,7 +76,9 @@ impl Pipeline<'_> {
         refuse_silence(&report.coverage, &answers)?;
 
         let program = packages::tools::program(self.system, python)?;
+        let answers_file = std::fs::read_to_string(self.project.join(answers::FILE)).ok();
         let plan = planner::build(&planner::Input {
+            answers_file: answers_file.as_deref(),
             detection: &detection,
             answers: &answers,
             server: &server,

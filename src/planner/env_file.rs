@@ -4,8 +4,8 @@
 //! The three differ in quotes, backslashes and comments, so that none of these may stand in a value: what a person
 //! typed is percent-encoded, as the W3C Baggage format of `OTEL_RESOURCE_ATTRIBUTES` wants it anyway.
 
-use crate::domain::Answers;
 use crate::domain::plan::Content;
+use crate::domain::{Answers, IngestionKey, InstrumentationSet};
 
 /// The file.
 #[must_use]
@@ -28,10 +28,24 @@ OTEL_LOGS_EXPORTER=none
         answers.destination.endpoint(),
         answers.protocol,
     );
+    let text = match answers.instrumentation {
+        InstrumentationSet::Pinned => text,
+        // Since 0.61b0 it puts a handler on the root logger, which silences what Python prints of an app without handlers.
+        InstrumentationSet::Current => text + "OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION=false\n",
+    };
     match &answers.key {
-        Some(key) => Content::text(text).then("OTEL_EXPORTER_OTLP_HEADERS=signoz-ingestion-key=").then_key(key.clone()).then("\n"),
+        Some(key) => Content::text(text)
+            .then("OTEL_EXPORTER_OTLP_HEADERS=signoz-ingestion-key=")
+            .then_key(header_value(key))
+            .then("\n"),
         None => Content::text(text),
     }
+}
+
+/// The key as the SDK decodes it: it takes `%41` for `A`, and refuses a backslash, which systemd would drop besides.
+fn header_value(key: &IngestionKey) -> IngestionKey {
+    let encoded = key.expose().replace('%', "%25").replace('\\', "%5C");
+    IngestionKey::parse(&encoded).unwrap_or_else(|_| key.clone())
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986); the SDK decodes it (seen in 1.17.0).
@@ -47,6 +61,13 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_written_so_that_the_sdk_decodes_it_to_itself() {
+        let written = |text: &str| header_value(&IngestionKey::parse(text).unwrap()).expose().to_owned();
+        assert_eq!(written("abc-123_x.y~z=+/"), "abc-123_x.y~z=+/");
+        assert_eq!(written(r"a%41\b"), "a%2541%5Cb");
+    }
 
     #[test]
     fn nothing_that_readers_treat_differently_is_left() {

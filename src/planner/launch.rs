@@ -109,8 +109,7 @@ pub static TABLE: &[Launch] = &[
     },
     Launch {
         worker_classes: &["gevent", "gevent_pywsgi", "geventworker"],
-        why: "workers are forked: the hook gives each its own exporter and sends its last spans when it ends",
-        caveat: Some("gevent warns that ssl was imported before it was patched"),
+        why: "gevent replaces ssl in the workers: the loader lets it do so before the exporters import it, or HTTPS calls would recurse without end",
         ..GUNICORN
     },
     Launch {

@@ -28,6 +28,8 @@ pub struct Input<'a> {
     pub requirements: &'a [Requirement],
     /// What the dry resolve said.
     pub resolution: &'a Resolution,
+    /// What `signoz-setup.toml` of the project holds today; `None` when it is not there.
+    pub answers_file: Option<&'a str>,
     /// The project folder, absolute.
     pub project: &'a Path,
     /// The app's environment.

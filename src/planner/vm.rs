@@ -5,6 +5,7 @@ use super::templates::{SIGNOZ_AUTO, SITECUSTOMIZE, render};
 use super::{Input, env_file, launch};
 use crate::coverage;
 use crate::domain::answers::{Answers, Destination, Draft};
+use crate::domain::detection::EnvironmentKind;
 use crate::domain::plan::{Change, Content, Step, StepId};
 use crate::error::{Error, Result};
 use minijinja::context;
@@ -13,38 +14,83 @@ use std::path::Path;
 /// The loader's files in `.signoz/auto`.
 const LOADER: [(&str, &str); 2] = [("signoz_auto.py", SIGNOZ_AUTO), ("sitecustomize.py", SITECUSTOMIZE)];
 
+/// How an answers file of ours begins.
+const ANSWERS_HEAD: &str = "# Written by signoz-setup";
+
 /// All steps that write files, in order: nothing starts to count before the run script is there.
 pub(super) fn steps(input: &Input<'_>) -> Result<Vec<Step>> {
     let own = input.project.join(".signoz");
+    if own.to_string_lossy().contains(':') {
+        return Err(
+            Error::refused(format!("the path of the project, `{}`, has a colon in it", input.project.display()))
+                .because("PYTHONPATH, through which every Python process finds the loader, is divided by colons")
+                .remedy("move the project to a folder without a colon in its path"),
+        );
+    }
     let server = input.server;
     let row = launch::row(server.kind, server.start, server.preload, server.worker_class.as_deref());
     let mut steps = vec![
-        file("write.gitignore", "keep the key out of git", "otel.env holds the ingestion key", &own.join(".gitignore"), "otel.env\n__pycache__/\n", 0o644),
+        file(
+            "write.gitignore",
+            "keep the key out of git",
+            "otel.env holds the ingestion key",
+            &own.join(".gitignore"),
+            "otel.env\n__pycache__/\n",
+            0o644,
+        ),
         Step {
             id: StepId("write.env-file".to_owned()),
             title: "write the settings and the key to .signoz/otel.env".to_owned(),
             why: "where spans go and under which name; readable by you only".to_owned(),
-            change: Change::WriteFile { path: own.join("otel.env"), content: env_file::content(input.answers), mode: 0o600 },
+            change: Change::WriteFile {
+                path: own.join("otel.env"),
+                content: env_file::content(input.answers),
+                mode: 0o600,
+            },
         },
     ];
     for (name, text) in LOADER {
         let id = format!("write.{}", name.trim_end_matches(".py").replace('_', "-"));
         let title = format!("write the loader .signoz/auto/{name}");
-        steps.push(file(&id, &title, "every Python process of the app starts instrumented, spawned workers included", &own.join("auto").join(name), text, 0o644));
+        steps.push(file(
+            &id,
+            &title,
+            "every Python process of the app starts instrumented, spawned workers included",
+            &own.join("auto").join(name),
+            text,
+            0o644,
+        ));
     }
     if let Some(hook) = hook(row) {
         let title = format!("write the worker hooks .signoz/{}", hook.file());
-        steps.push(file("write.worker-hooks", &title, row.why, &own.join(hook.file()), hook.text(), 0o644));
+        steps.push(file(
+            "write.worker-hooks",
+            &title,
+            row.why,
+            &own.join(hook.file()),
+            hook.text(),
+            0o644,
+        ));
     }
-    steps.push(file("write.run-script", "write the run script .signoz/run.sh", row.why, &own.join("run.sh"), &run_script(input, row)?, 0o755));
     steps.push(file(
-        "write.answers",
-        "write the answers to signoz-setup.toml",
-        "the next run, and other machines, start from them; the key is not in it",
-        &input.project.join("signoz-setup.toml"),
-        &answers(input.answers)?,
-        0o644,
+        "write.run-script",
+        "write the run script .signoz/run.sh",
+        row.why,
+        &own.join("run.sh"),
+        &run_script(input, row)?,
+        0o755,
     ));
+    // A file without our first line is the person's: the answers came from it, and its comments are theirs.
+    if input.answers_file.is_none_or(|text| text.starts_with(ANSWERS_HEAD)) {
+        steps.push(file(
+            "write.answers",
+            "write the answers to signoz-setup.toml",
+            "the next run, and other machines, start from them; the key is not in it",
+            &input.project.join("signoz-setup.toml"),
+            &answers(input.answers)?,
+            0o644,
+        ));
+    }
     Ok(steps)
 }
 
@@ -53,7 +99,11 @@ fn file(id: &str, title: &str, why: &str, path: &Path, text: &str, mode: u32) ->
         id: StepId(id.to_owned()),
         title: title.to_owned(),
         why: why.to_owned(),
-        change: Change::WriteFile { path: path.to_path_buf(), content: Content::text(text), mode },
+        change: Change::WriteFile {
+            path: path.to_path_buf(),
+            content: Content::text(text),
+            mode,
+        },
     }
 }
 
@@ -66,12 +116,17 @@ fn hook(row: &Launch) -> Option<Hook> {
 }
 
 fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
-    let bin = input.python.interpreter.parent().filter(|_| input.python.virtualenv.is_some());
+    let bin = input
+        .python
+        .interpreter
+        .parent()
+        .filter(|_| input.python.virtualenv.is_some() || input.python.kind == EnvironmentKind::Conda);
     let inside = bin.and_then(|bin| bin.strip_prefix(input.project).ok());
-    let mut variables: Vec<(String, String)> = row.variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    if let Some(settings) = &input.detection.django_settings {
-        variables.push(("DJANGO_SETTINGS_MODULE".to_owned(), settings.module.clone()));
-    }
+    let mut variables: Vec<(String, String)> = row
+        .variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let beyond = coverage::beyond_range(input.coverage);
     if !beyond.is_empty() {
         variables.push(("SIGNOZ_INSTRUMENT_BEYOND_RANGE".to_owned(), beyond.join(",")));
@@ -81,6 +136,15 @@ fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
         if !value.contains(Content::MASK) && !variables.iter().any(|(known, _)| known == name) {
             variables.push((name.clone(), value.clone()));
         }
+    }
+    // What the start command sets itself is meant for it; the other is what manage.py falls back to.
+    if let Some(settings) = input
+        .detection
+        .django_settings
+        .as_ref()
+        .filter(|_| !variables.iter().any(|(name, _)| name == "DJANGO_SETTINGS_MODULE"))
+    {
+        variables.push(("DJANGO_SETTINGS_MODULE".to_owned(), settings.module.clone()));
     }
     let rows: Vec<minijinja::Value> = launch::additions()
         .filter(|other| hook(other) == hook(row))
@@ -129,6 +193,9 @@ fn answers(answers: &Answers) -> Result<String> {
         command: Some(answers.command.clone()),
         ..Draft::default()
     };
-    let text = toml_edit::ser::to_string(&draft).map_err(|error| Error::failed("the answers cannot be written down").because(error.to_string()))?;
-    Ok(format!("# Written by signoz-setup; holds no key. `signoz-setup --yes` starts from here.\n{text}"))
+    let text = toml_edit::ser::to_string(&draft)
+        .map_err(|error| Error::failed("the answers cannot be written down").because(error.to_string()))?;
+    Ok(format!(
+        "{ANSWERS_HEAD}; holds no key. `signoz-setup --yes` starts from here.\n{text}"
+    ))
 }

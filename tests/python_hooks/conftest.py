@@ -27,7 +27,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "assets" / "templates"
 KEY = "canary-4711-key"
-LIMIT = 60.0
+LIMIT = 90.0
 
 
 class Span:
@@ -48,6 +48,8 @@ class Sink(trace_service_pb2_grpc.TraceServiceServicer):
     def __init__(self) -> None:
         self.spans: List[Span] = []
         self.keys: List[str] = []
+        #: What is asked for before anything is taken; None for nothing.
+        self.wanted: Optional[str] = None
         self._changed = threading.Condition()
         self._grpc = grpc.server(futures.ThreadPoolExecutor(8))
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, self._grpc)
@@ -60,8 +62,12 @@ class Sink(trace_service_pb2_grpc.TraceServiceServicer):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 request = trace_service_pb2.ExportTraceServiceRequest()
                 request.ParseFromString(body)
-                sink.take(request, self.headers.get("signoz-ingestion-key", ""))
-                self.send_response(200)
+                key = self.headers.get("signoz-ingestion-key", "")
+                if sink.wanted in (None, key):
+                    sink.take(request, key)
+                    self.send_response(200)
+                else:
+                    self.send_response(401)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -73,7 +79,10 @@ class Sink(trace_service_pb2_grpc.TraceServiceServicer):
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
-        self.take(request, dict(context.invocation_metadata()).get("signoz-ingestion-key", ""))
+        key = dict(context.invocation_metadata()).get("signoz-ingestion-key", "")
+        if self.wanted not in (None, key):
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such key here: " + key)
+        self.take(request, key)
         return trace_service_pb2.ExportTraceServiceResponse()
 
     def take(self, request: Any, key: str) -> None:
@@ -199,6 +208,14 @@ def dead_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    """Look again and again until it is so, at most until the limit."""
+    end = time.monotonic() + LIMIT
+    while not done():
+        assert time.monotonic() < end
+        threading.Event().wait(0.05)
 
 
 def get(port: int, path: str) -> str:

@@ -10,7 +10,7 @@ from typing import List
 
 import pytest
 
-from conftest import App, Sink, dead_port, get, has
+from conftest import App, Sink, dead_port, get, has, wait_for
 
 pytestmark = pytest.mark.skipif(not has("gunicorn"), reason="gunicorn is not installed")
 
@@ -44,7 +44,7 @@ class Gunicorn:
         if wrapper:
             program.insert(0, os.path.join(folder, "opentelemetry-instrument"))
             variables["PYTHONPATH"] = "-"
-        self.process = app.start(*program, "app:app", "-b", "127.0.0.1:%d" % self.port, *words, "-c", app.conf, **variables)
+        self.process = app.start(*program, "app:app", "-b", "127.0.0.1:%d" % self.port, *words, "--graceful-timeout", "15", "-c", app.conf, **variables)
 
     def serve(self, count: int) -> List[str]:
         """Requests until that many were answered; the pids that answered."""
@@ -154,6 +154,9 @@ def test_the_persons_own_configuration_holds(plain_app: App, sink: Sink, way: st
         variables["GUNICORN_CMD_ARGS"] = "-c conf/own.py --timeout 77"
     gunicorn = Gunicorn(plain_app, *words, module=way == "module", **variables)
     gunicorn.serve(10)
+    # A worker that is told to end while it starts is deaf to it: gunicorn's handlers are not its own yet.
+    notes = path.parent / "notes.txt"
+    wait_for(lambda: notes.read_text().count("post_worker_init") == 2)
     err = gunicorn.stop()
     notes = sorted((path.parent / "notes.txt").read_text().splitlines())
     assert notes == HOOKS, err

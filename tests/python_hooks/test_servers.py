@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from conftest import App, Sink, dead_port, get, has
+from conftest import App, Sink, dead_port, get, has, wait_for
 
 ASGI = """
 import os
@@ -65,10 +63,7 @@ def test_celery_sends_the_spans_of_its_pool(app: App, sink: Sink, words: list) -
     worker = app.python("-m", "celery", "-A", "tasks", "worker", "-P", "prefork", "--without-gossip", "--without-mingle", *words)
     sender = app.python("-c", "from tasks import add\nfor n in range(6): add.delay(n)", SIGNOZ_AUTO="off")
     assert sender.communicate(timeout=60)[1].count("Traceback") == 0
-    end = time.monotonic() + 120
-    while len(list((app.folder / "results").iterdir())) < 6:
-        assert time.monotonic() < end and worker.poll() is None, worker.communicate(timeout=5)
-        time.sleep(0.1)
+    wait_for(lambda: len(list((app.folder / "results").iterdir())) == 6)
     worker.terminate()
     _, err = worker.communicate(timeout=60)
     assert once(sink, "task") == 6, err

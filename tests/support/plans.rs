@@ -106,6 +106,7 @@ impl Scenario {
         let coverage = coverage::table(&self.detection.installed, set, &self.python.version);
         let requirements = planner::requirements(&self.detection.installed, set, &self.python.version);
         planner::build(&Input {
+            answers_file: None,
             detection: &self.detection,
             answers: &self.answers,
             server: &self.server,

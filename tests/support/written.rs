@@ -38,6 +38,7 @@ pub fn run_script(system: &System, app: &App, environment: &Environment, server:
     };
     let coverage: Vec<coverage::Coverage> = covered::table(&detection.installed, answers.instrumentation, &python.version);
     let plan = planner::build(&Input {
+        answers_file: None,
         detection: &detection,
         answers: &answers,
         server,
