@@ -188,8 +188,13 @@ fn protocol() -> impl TypedValueParser<Value = Protocol> {
 }
 
 fn instrumentation() -> impl TypedValueParser<Value = InstrumentationSet> {
-    PossibleValuesParser::new([InstrumentationSet::Pinned.as_str(), InstrumentationSet::Current.as_str()])
-        .map(|text| if text == "current" { InstrumentationSet::Current } else { InstrumentationSet::Pinned })
+    PossibleValuesParser::new([InstrumentationSet::Pinned.as_str(), InstrumentationSet::Current.as_str()]).map(|text| {
+        if text == "current" {
+            InstrumentationSet::Current
+        } else {
+            InstrumentationSet::Pinned
+        }
+    })
 }
 
 impl Cli {

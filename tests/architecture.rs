@@ -32,7 +32,15 @@ fn law() -> BTreeMap<String, Option<BTreeSet<String>>> {
 
 fn module_of(path: &Path) -> String {
     let inside = path.strip_prefix("src").unwrap();
-    inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+    inside
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_str()
+        .unwrap()
+        .trim_end_matches(".rs")
+        .to_owned()
 }
 
 #[test]
@@ -66,7 +74,10 @@ fn modules_name_only_what_the_table_allows() {
 #[test]
 fn the_table_names_no_module_that_is_gone() {
     for module in law().keys() {
-        assert!(Path::new("src").join(module).is_dir() || Path::new("src").join(format!("{module}.rs")).is_file(), "src/{module} is gone");
+        assert!(
+            Path::new("src").join(module).is_dir() || Path::new("src").join(format!("{module}.rs")).is_file(),
+            "src/{module} is gone"
+        );
     }
 }
 
@@ -80,7 +91,15 @@ fn only_system_touches_the_process() {
         let text = fs::read_to_string(path).unwrap();
         let production = text.split("#[cfg(test)]").next().unwrap();
         for (number, line) in production.lines().enumerate() {
-            for forbidden in ["std::env::var", "env::set_var", "Command::new(", "process::exit", "fs::write(", "fs::remove_", "fs::rename("] {
+            for forbidden in [
+                "std::env::var",
+                "env::set_var",
+                "Command::new(",
+                "process::exit",
+                "fs::write(",
+                "fs::remove_",
+                "fs::rename(",
+            ] {
                 if line.contains(forbidden) && !line.trim_start().starts_with("//") {
                     broken.push(format!("{}:{}: {forbidden}", path.display(), number + 1));
                 }

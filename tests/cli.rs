@@ -24,12 +24,21 @@ fn refused(output: &Output, code: i32, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "`{word}` is missing in: {text}");
     }
-    assert!(!text.contains(CANARY) && !stdout(output).contains(CANARY), "the key is shown: {text}");
-    assert!(text.contains("hint:") || text.contains("try '--help'"), "no way out is named: {text}");
+    assert!(
+        !text.contains(CANARY) && !stdout(output).contains(CANARY),
+        "the key is shown: {text}"
+    );
+    assert!(
+        text.contains("hint:") || text.contains("try '--help'"),
+        "no way out is named: {text}"
+    );
 }
 
 fn unchanged(folder: &Path) {
-    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names.retain(|name| name != ".venv");
     assert_eq!(names, ["Procfile", "app.py"], "something was written");
@@ -48,7 +57,9 @@ fn a_key_that_cannot_be_sent_is_refused_without_being_shown() {
         (String::new(), "it is empty"),
     ] {
         let folder = project();
-        let by_variable = Program::new(folder.path()).env("SIGNOZ_INGESTION_KEY", &key).run(["--yes", "--region", "us"]);
+        let by_variable = Program::new(folder.path())
+            .env("SIGNOZ_INGESTION_KEY", &key)
+            .run(["--yes", "--region", "us"]);
         refused(&by_variable, 2, &["SIGNOZ_INGESTION_KEY", why]);
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &key).unwrap();
@@ -70,13 +81,22 @@ fn a_key_file_that_is_not_there_is_named() {
 fn malformed_answers_are_usage_errors() {
     let folder = project();
     for (arguments, words) in [
-        (vec!["--yes", "--endpoint", "localhost:4317"], vec!["no scheme", "http://localhost:4317"]),
+        (
+            vec!["--yes", "--endpoint", "localhost:4317"],
+            vec!["no scheme", "http://localhost:4317"],
+        ),
         (vec!["--yes", "--endpoint", "https://host/v1/traces"], vec!["leave it off"]),
         (vec!["--yes", "--region", "EUROPE"], vec!["us, us2, eu, eu2, in, in2"]),
-        (vec!["--yes", "--region", "zz9", "--offline"], vec!["us, us2, eu, eu2, in, in2", "--region"]),
+        (
+            vec!["--yes", "--region", "zz9", "--offline"],
+            vec!["us, us2, eu, eu2, in, in2", "--region"],
+        ),
         (vec!["--yes", "--service-name", "a\nb"], vec!["line break"]),
         (vec!["--yes", "--protocol", "http"], vec!["grpc", "http/protobuf"]),
-        (vec!["--yes", "--region", "us", "--endpoint", "http://localhost:4317"], vec!["cannot be used with"]),
+        (
+            vec!["--yes", "--region", "us", "--endpoint", "http://localhost:4317"],
+            vec!["cannot be used with"],
+        ),
         (vec!["--yes", "--target", "direct", "/no/such/folder"], vec!["/no/such/folder"]),
         (vec!["--rehearse", "--demo"], vec!["cannot be used with"]),
     ] {
@@ -90,7 +110,11 @@ fn malformed_answers_are_usage_errors() {
 fn a_missing_answer_names_flag_and_variable() {
     let folder = project();
     let output = Program::new(folder.path()).run(["--yes"]);
-    refused(&output, 2, &["--region", "SIGNOZ_REGION", "--ingestion-key-file", "SIGNOZ_INGESTION_KEY"]);
+    refused(
+        &output,
+        2,
+        &["--region", "SIGNOZ_REGION", "--ingestion-key-file", "SIGNOZ_INGESTION_KEY"],
+    );
     unchanged(folder.path());
 }
 
@@ -99,10 +123,19 @@ fn a_malformed_answers_file_names_its_line() {
     let folder = project();
     let answers = folder.path().join("elsewhere.toml");
     for (text, words) in [
-        ("service-name = \"shop\"\nregoin = \"us\"\n", vec!["elsewhere.toml", "line 2", "regoin"]),
+        (
+            "service-name = \"shop\"\nregoin = \"us\"\n",
+            vec!["elsewhere.toml", "line 2", "regoin"],
+        ),
         ("service-name = \"shop\"\nprotocol = \"http\"\n", vec!["elsewhere.toml", "line 2"]),
-        ("region = \"us\"\ningestion-key = \"canary-6f1e-4a52-9b0c\"\n", vec!["line 2", "made to be committed"]),
-        ("region = \"us\"\nendpoint = \"http://localhost:4317\"\n", vec!["both `region` and `endpoint`"]),
+        (
+            "region = \"us\"\ningestion-key = \"canary-6f1e-4a52-9b0c\"\n",
+            vec!["line 2", "made to be committed"],
+        ),
+        (
+            "region = \"us\"\nendpoint = \"http://localhost:4317\"\n",
+            vec!["both `region` and `endpoint`"],
+        ),
     ] {
         fs::write(&answers, text).unwrap();
         let output = Program::new(folder.path()).run(["--yes", "--answers", answers.to_str().unwrap()]);
@@ -117,7 +150,11 @@ fn a_malformed_answers_file_names_its_line() {
 #[test]
 fn json_is_one_document_also_when_the_flags_are_wrong() {
     let folder = project();
-    for arguments in [vec!["--json", "--yes", "--endpoint", "nonsense"], vec!["--json", "--yes"], vec!["--json", "--explain", "no.such-page"]] {
+    for arguments in [
+        vec!["--json", "--yes", "--endpoint", "nonsense"],
+        vec!["--json", "--yes"],
+        vec!["--json", "--explain", "no.such-page"],
+    ] {
         let output = Program::new(folder.path()).run(&arguments);
         let document: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
         assert_eq!(document["schema_version"], 1);
@@ -130,7 +167,9 @@ fn json_is_one_document_also_when_the_flags_are_wrong() {
 #[test]
 fn no_python_is_a_refusal_that_says_how_to_get_one() {
     let folder = project();
-    let output = Program::new(folder.path()).path("/nowhere").run(["--yes", "--endpoint", "http://127.0.0.1:4317"]);
+    let output = Program::new(folder.path())
+        .path("/nowhere")
+        .run(["--yes", "--endpoint", "http://127.0.0.1:4317"]);
     refused(&output, 3, &["no Python environment was found", "python3 -m venv", "--python"]);
     unchanged(folder.path());
 }
@@ -178,7 +217,11 @@ fn rustix_root() -> bool {
 #[test]
 fn rehearsing_without_a_set_up_says_what_to_run_first() {
     let folder = project();
-    refused(&Program::new(folder.path()).run(["--rehearse"]), 2, &["no run script", "signoz-setup --yes"]);
+    refused(
+        &Program::new(folder.path()).run(["--rehearse"]),
+        2,
+        &["no run script", "signoz-setup --yes"],
+    );
 }
 
 #[test]

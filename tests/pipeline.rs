@@ -24,8 +24,21 @@ fn project(packages: &[&str], files: &[(&str, &str)]) -> tempfile::TempDir {
     run("python3", &["-m", "venv", venv.to_str().unwrap()]);
     let python = venv.join("bin/python");
     let mut arguments = match which::which("uv") {
-        Ok(uv) => vec![uv.display().to_string(), "pip".into(), "install".into(), "--quiet".into(), "--python".into(), python.display().to_string()],
-        Err(_) => vec![python.display().to_string(), "-m".into(), "pip".into(), "install".into(), "--quiet".into()],
+        Ok(uv) => vec![
+            uv.display().to_string(),
+            "pip".into(),
+            "install".into(),
+            "--quiet".into(),
+            "--python".into(),
+            python.display().to_string(),
+        ],
+        Err(_) => vec![
+            python.display().to_string(),
+            "-m".into(),
+            "pip".into(),
+            "install".into(),
+            "--quiet".into(),
+        ],
     };
     arguments.extend(packages.iter().map(|package| (*package).to_owned()));
     let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
@@ -36,7 +49,10 @@ fn project(packages: &[&str], files: &[(&str, &str)]) -> tempfile::TempDir {
 fn shop() -> tempfile::TempDir {
     let app = "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.route('/')\ndef index():\n    return 'ok'\n";
     let conf = "# theirs\nworkers = 3\n\n\ndef post_fork(server, worker):\n    server.log.info('their hook ran in %s', worker.pid)\n";
-    project(&["flask", "gunicorn"], &[("app.py", app), ("gunicorn.conf.py", conf), ("Procfile", "web: gunicorn app:app\n")])
+    project(
+        &["flask", "gunicorn"],
+        &[("app.py", app), ("gunicorn.conf.py", conf), ("Procfile", "web: gunicorn app:app\n")],
+    )
 }
 
 fn run(program: &str, arguments: &[&str]) {
@@ -63,7 +79,10 @@ fn picture(folder: &Path) -> (BTreeMap<PathBuf, (u32, Vec<u8>)>, Vec<String>) {
             }
         }
     }
-    let listed = Command::new(folder.join(".venv/bin/python")).args(["-m", "pip", "list", "--format=freeze"]).output().unwrap();
+    let listed = Command::new(folder.join(".venv/bin/python"))
+        .args(["-m", "pip", "list", "--format=freeze"])
+        .output()
+        .unwrap();
     (files, stdout(&listed).lines().map(str::to_owned).collect())
 }
 
@@ -75,11 +94,19 @@ struct Receiver {
 
 impl Receiver {
     fn start(program: &Program) -> Self {
-        let mut child = program.command(["--tap", "--grpc-port", "0", "--http-port", "0"]).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = program
+            .command(["--tap", "--grpc-port", "0", "--http-port", "0"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         let mut reader = BufReader::new(child.stderr.take().unwrap());
         reader.read_line(&mut line).unwrap();
-        let endpoint = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap_or_else(|| panic!("{line}")).to_owned();
+        let endpoint = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"))
+            .unwrap_or_else(|| panic!("{line}"))
+            .to_owned();
         // Somebody has to read what it says, or it would wait for that one day.
         std::thread::spawn(move || reader.read_to_string(&mut String::new()));
         Self { child, endpoint }
@@ -98,17 +125,28 @@ fn json(text: &str) -> Value {
 }
 
 fn states(document: &Value) -> Vec<&str> {
-    document["plan"]["steps"].as_array().unwrap().iter().map(|step| step["state"].as_str().unwrap()).collect()
+    document["plan"]["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["state"].as_str().unwrap())
+        .collect()
 }
 
 fn outcomes(document: &Value) -> BTreeMap<&str, &str> {
     let levels = document["verification"]["levels"].as_array().unwrap();
-    levels.iter().map(|level| (level["level"].as_str().unwrap(), level["outcome"].as_str().unwrap())).collect()
+    levels
+        .iter()
+        .map(|level| (level["level"].as_str().unwrap(), level["outcome"].as_str().unwrap()))
+        .collect()
 }
 
 /// Files below a folder that hold the canary.
 fn leaks(folder: &Path) -> Vec<PathBuf> {
-    let found = Command::new("grep").args(["-rl", CANARY, folder.to_str().unwrap()]).output().unwrap();
+    let found = Command::new("grep")
+        .args(["-rl", CANARY, folder.to_str().unwrap()])
+        .output()
+        .unwrap();
     stdout(&found).lines().map(PathBuf::from).collect()
 }
 
@@ -124,20 +162,47 @@ fn set_up_is_seen_to_work_repeats_to_nothing_and_is_taken_back() {
     assert_eq!(dry.status.code(), Some(0), "{}", stderr(&dry));
     let document = json(&stdout(&dry));
     assert!(states(&document).iter().all(|state| *state == "pending"), "{document}");
-    assert!(document["plan"]["steps"].as_array().unwrap().iter().any(|step| step["diff"].as_str().is_some_and(|diff| diff.contains("••••"))));
+    assert!(
+        document["plan"]["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|step| step["diff"].as_str().is_some_and(|diff| diff.contains("••••")))
+    );
     assert_eq!(picture(here), before, "a dry run wrote something");
 
-    let log = here.join("../").join(format!("{}.log", here.file_name().unwrap().to_str().unwrap()));
-    let set_up = program.run(["--yes", "--json", "-v", "--log-file", log.to_str().unwrap(), "--endpoint", &receiver.endpoint]);
+    let log = here
+        .join("../")
+        .join(format!("{}.log", here.file_name().unwrap().to_str().unwrap()));
+    let set_up = program.run([
+        "--yes",
+        "--json",
+        "-v",
+        "--log-file",
+        log.to_str().unwrap(),
+        "--endpoint",
+        &receiver.endpoint,
+    ]);
     let document = json(&stdout(&set_up));
     assert_eq!(set_up.status.code(), Some(0), "{document}\n{}", stderr(&set_up));
     assert!(states(&document).iter().all(|state| *state == "applied"), "{document}");
     let outcomes_seen = outcomes(&document);
-    assert_eq!((outcomes_seen["endpoint"], outcomes_seen["python"], outcomes_seen["workers"], outcomes_seen["stored"]), ("pass", "pass", "skip", "skip"));
+    assert_eq!(
+        (
+            outcomes_seen["endpoint"],
+            outcomes_seen["python"],
+            outcomes_seen["workers"],
+            outcomes_seen["stored"]
+        ),
+        ("pass", "pass", "skip", "skip")
+    );
     let mode = |name: &str| fs::metadata(here.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(".signoz/otel.env"), mode(".signoz/run.sh")), (0o600, 0o755));
     assert_eq!(leaks(here), [here.join(".signoz/otel.env")]);
-    assert!(leaks(program.state()).is_empty() && leaks(&log).is_empty(), "the key is in the state folder or the log");
+    assert!(
+        leaks(program.state()).is_empty() && leaks(&log).is_empty(),
+        "the key is in the state folder or the log"
+    );
     for text in [stdout(&dry), stderr(&dry), stdout(&set_up), stderr(&set_up)] {
         assert!(!text.contains(CANARY), "{text}");
     }
@@ -153,7 +218,12 @@ fn set_up_is_seen_to_work_repeats_to_nothing_and_is_taken_back() {
     let workers = document["verification"]["workers"].as_array().unwrap();
     assert_eq!(workers.len(), 3, "their own `workers = 3` counts: {document}");
     for worker in workers {
-        assert!(worker["requests"].as_u64().unwrap() > 0 && worker["requests"] == worker["unique_spans"] && worker["spans"] == worker["requests"], "{worker}");
+        assert!(
+            worker["requests"].as_u64().unwrap() > 0
+                && worker["requests"] == worker["unique_spans"]
+                && worker["spans"] == worker["requests"],
+            "{worker}"
+        );
     }
     assert_eq!(document["verification"]["lost_at_stop"], 0, "{document}");
 
@@ -181,7 +251,11 @@ fn a_run_that_is_ended_at_any_moment_leaves_nothing_or_is_taken_back() {
         // Nothing answers there, so that the last row can be ended while it still waits.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", silent.local_addr().unwrap());
-        let mut child = program.command(["--yes", "--plain", "--endpoint", &endpoint]).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = program
+            .command(["--yes", "--plain", "--endpoint", &endpoint])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut reader = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while reader.read_line(&mut line).unwrap() > 0 && !(line.starts_with('…') && line.contains(at)) {
@@ -207,7 +281,11 @@ fn two_runs_at_once_are_one() {
     let program = Program::new(folder.path());
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    let mut first = program.command(["--yes", "--plain", "--endpoint", &endpoint]).stdout(Stdio::null()).spawn().unwrap();
+    let mut first = program
+        .command(["--yes", "--plain", "--endpoint", &endpoint])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     BufReader::new(first.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
     let second = program.run(["--yes", "--endpoint", &endpoint]);
@@ -219,7 +297,13 @@ fn two_runs_at_once_are_one() {
 
 #[test]
 fn an_app_that_would_not_be_traced_is_refused_before_any_change() {
-    let folder = project(&["aiohttp", "gunicorn"], &[("Procfile", "web: gunicorn app:app -k aiohttp.GunicornWebWorker\n"), ("app.py", "from aiohttp import web\n\napp = web.Application()\n")]);
+    let folder = project(
+        &["aiohttp", "gunicorn"],
+        &[
+            ("Procfile", "web: gunicorn app:app -k aiohttp.GunicornWebWorker\n"),
+            ("app.py", "from aiohttp import web\n\napp = web.Application()\n"),
+        ],
+    );
     let before = picture(folder.path());
     let refused = Program::new(folder.path()).run(["--yes", "--endpoint", "http://127.0.0.1:4317"]);
     assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
@@ -231,14 +315,28 @@ fn an_app_that_would_not_be_traced_is_refused_before_any_change() {
 
 #[test]
 fn packages_that_would_break_the_app_are_refused_before_any_change() {
-    let folder = project(&["fastapi==0.165.0", "uvicorn"], &[("Procfile", "web: uvicorn app:app\n"), ("app.py", "from fastapi import FastAPI\n\napp = FastAPI()\n")]);
+    let folder = project(
+        &["fastapi==0.165.0", "uvicorn"],
+        &[
+            ("Procfile", "web: uvicorn app:app\n"),
+            ("app.py", "from fastapi import FastAPI\n\napp = FastAPI()\n"),
+        ],
+    );
     let before = picture(folder.path());
     let refused = Program::new(folder.path()).run(["--yes", "--json", "--endpoint", "http://127.0.0.1:4317"]);
     let document = json(&stdout(&refused));
     assert_eq!(refused.status.code(), Some(3), "{document}");
     let why = document["error"]["why"].as_str().unwrap();
-    assert!(why.contains("fastapi 0.165.0 requires opentelemetry-api") && why.contains("1.17.0"), "{why}");
-    let row = document["coverage"].as_array().unwrap().iter().find(|row| row["library"] == "fastapi").unwrap();
+    assert!(
+        why.contains("fastapi 0.165.0 requires opentelemetry-api") && why.contains("1.17.0"),
+        "{why}"
+    );
+    let row = document["coverage"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["library"] == "fastapi")
+        .unwrap();
     assert_eq!(row["status"], "conflict", "{document}");
     assert_eq!(picture(folder.path()), before);
 }

@@ -17,8 +17,9 @@ pub(super) const FILE: &str = "signoz-setup.toml";
 
 /// The project folder, absolute and without symlinks.
 pub(super) fn project(cli: &Cli) -> Result<PathBuf> {
-    let folder = fs::canonicalize(&cli.directory)
-        .map_err(|error| Error::io(Kind::Usage, "open the project folder", &cli.directory, &error).remedy("give the folder of your Python project as DIR"))?;
+    let folder = fs::canonicalize(&cli.directory).map_err(|error| {
+        Error::io(Kind::Usage, "open the project folder", &cli.directory, &error).remedy("give the folder of your Python project as DIR")
+    })?;
     if folder.is_dir() {
         Ok(folder)
     } else {
@@ -29,8 +30,20 @@ pub(super) fn project(cli: &Cli) -> Result<PathBuf> {
 /// Everything that was answered beforehand.
 pub(super) fn given(context: &Context, project: &Path) -> Result<Draft> {
     let Context { cli, system, .. } = context;
-    let key = credential(system, cli.ingestion_key_file.as_deref(), "--ingestion-key-file", "SIGNOZ_INGESTION_KEY", IngestionKey::parse)?;
-    let api_key = credential(system, cli.api_key_file.as_deref(), "--api-key-file", "SIGNOZ_API_KEY", ApiKey::parse)?;
+    let key = credential(
+        system,
+        cli.ingestion_key_file.as_deref(),
+        "--ingestion-key-file",
+        "SIGNOZ_INGESTION_KEY",
+        IngestionKey::parse,
+    )?;
+    let api_key = credential(
+        system,
+        cli.api_key_file.as_deref(),
+        "--api-key-file",
+        "SIGNOZ_API_KEY",
+        ApiKey::parse,
+    )?;
     let flags = cli.draft(key, api_key);
     Ok(flags.or(variables(system)?).or(file(cli, project)?))
 }
@@ -43,30 +56,32 @@ fn credential<T>(
     variable: &str,
     parse: impl Fn(&str) -> std::result::Result<T, KeyError>,
 ) -> Result<Option<T>> {
-    let (text, source) = match path {
-        Some(path) if path == Path::new("-") => {
-            let mut text = String::new();
-            std::io::stdin()
-                .lock()
-                .take(64 * 1024)
-                .read_to_string(&mut text)
-                .map_err(|error| Error::usage(format!("cannot read the key for {flag} from standard input")).because(error.to_string()))?;
-            (text, format!("standard input ({flag} -)"))
-        }
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(|error| Error::io(Kind::Usage, &format!("read the file of {flag}"), path, &error))?;
-            (text, format!("`{}` ({flag})", path.display()))
-        }
-        None => match system.env.get(variable) {
-            // Set but empty is a mistake worth naming: a secret that was not mounted.
-            Some(text) => (text.clone(), variable.to_owned()),
-            None => return Ok(None),
-        },
-    };
+    let (text, source) =
+        match path {
+            Some(path) if path == Path::new("-") => {
+                let mut text = String::new();
+                std::io::stdin().lock().take(64 * 1024).read_to_string(&mut text).map_err(|error| {
+                    Error::usage(format!("cannot read the key for {flag} from standard input")).because(error.to_string())
+                })?;
+                (text, format!("standard input ({flag} -)"))
+            }
+            Some(path) => {
+                let text =
+                    fs::read_to_string(path).map_err(|error| Error::io(Kind::Usage, &format!("read the file of {flag}"), path, &error))?;
+                (text, format!("`{}` ({flag})", path.display()))
+            }
+            None => match system.env.get(variable) {
+                // Set but empty is a mistake worth naming: a secret that was not mounted.
+                Some(text) => (text.clone(), variable.to_owned()),
+                None => return Ok(None),
+            },
+        };
     parse(&text).map(Some).map_err(|error| {
         Error::usage(format!("the key in {source} cannot be used"))
             .because(error.to_string())
-            .remedy(format!("copy the key again (SigNoz: Settings, Ingestion) and pass it with {flag} FILE or {variable}"))
+            .remedy(format!(
+                "copy the key again (SigNoz: Settings, Ingestion) and pass it with {flag} FILE or {variable}"
+            ))
     })
 }
 
@@ -78,7 +93,9 @@ fn variables(system: &System) -> Result<Draft> {
         ..Draft::default()
     };
     if draft.region.is_some() && draft.endpoint.is_some() {
-        return Err(Error::usage("SIGNOZ_REGION and SIGNOZ_ENDPOINT are both set").remedy("unset one of them, or pass --region or --endpoint"));
+        return Err(
+            Error::usage("SIGNOZ_REGION and SIGNOZ_ENDPOINT are both set").remedy("unset one of them, or pass --region or --endpoint")
+        );
     }
     Ok(draft)
 }
@@ -86,7 +103,11 @@ fn variables(system: &System) -> Result<Draft> {
 fn variable<T: FromStr<Err = crate::domain::target::Malformed>>(system: &System, name: &str) -> Result<Option<T>> {
     system
         .var(name)
-        .map(|text| text.parse().map_err(|error: crate::domain::target::Malformed| Error::usage(format!("the variable {name} is malformed")).because(error.to_string())))
+        .map(|text| {
+            text.parse().map_err(|error: crate::domain::target::Malformed| {
+                Error::usage(format!("the variable {name} is malformed")).because(error.to_string())
+            })
+        })
         .transpose()
 }
 
@@ -101,15 +122,25 @@ fn file(cli: &Cli, project: &Path) -> Result<Draft> {
     for (number, line) in text.lines().enumerate() {
         let name = line.split('=').next().unwrap_or_default().trim().replace('_', "-");
         if ["ingestion-key", "signoz-ingestion-key", "key", "api-key"].contains(&name.as_str()) {
-            return Err(malformed(format!("line {} holds a key, and the file is made to be committed", number + 1))
-                .remedy("remove that line and pass --ingestion-key-file or set SIGNOZ_INGESTION_KEY"));
+            return Err(
+                malformed(format!("line {} holds a key, and the file is made to be committed", number + 1))
+                    .remedy("remove that line and pass --ingestion-key-file or set SIGNOZ_INGESTION_KEY"),
+            );
         }
     }
     let draft: Draft = toml_edit::de::from_str(&text).map_err(|error| {
         // For an unknown name the parser points at the whole document.
-        let unknown = error.message().strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-        let named = unknown.and_then(|name| text.lines().position(|line| line.split('=').next().is_some_and(|key| key.trim() == name)));
-        let line = named.map(|index| index + 1).or_else(|| error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1)));
+        let unknown = error
+            .message()
+            .strip_prefix("unknown field `")
+            .and_then(|rest| rest.split('`').next());
+        let named = unknown.and_then(|name| {
+            text.lines()
+                .position(|line| line.split('=').next().is_some_and(|key| key.trim() == name))
+        });
+        let line = named
+            .map(|index| index + 1)
+            .or_else(|| error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1)));
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
         malformed(format!("{place}{}", error.message().lines().next().unwrap_or_default()))
     })?;

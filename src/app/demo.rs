@@ -20,29 +20,56 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 /// Programs that may be a Python, best first, and the versions that the tests cover.
-const PYTHONS: [&str; 8] = ["python3", "python3.12", "python3.13", "python3.11", "python3.10", "python3.9", "python3.8", "python"];
+const PYTHONS: [&str; 8] = [
+    "python3",
+    "python3.12",
+    "python3.13",
+    "python3.11",
+    "python3.10",
+    "python3.9",
+    "python3.8",
+    "python",
+];
 const SUPPORTED: std::ops::RangeInclusive<u32> = 8..=13;
 
 /// Runs the demo.
 pub(super) fn run(context: &Context) -> Result<Report> {
-    let folder = tempfile::Builder::new()
-        .prefix("signoz-setup-demo-")
-        .tempdir()
-        .map_err(|error| Error::failed("cannot create a temporary folder").because(error.to_string()).remedy("set TMPDIR to a folder with 200 MB free"))?;
-    let project = std::fs::canonicalize(folder.path()).map_err(|error| Error::io(Kind::Failed, "open", folder.path(), &error))?.join("shop");
+    let folder = tempfile::Builder::new().prefix("signoz-setup-demo-").tempdir().map_err(|error| {
+        Error::failed("cannot create a temporary folder")
+            .because(error.to_string())
+            .remedy("set TMPDIR to a folder with 200 MB free")
+    })?;
+    let project = std::fs::canonicalize(folder.path())
+        .map_err(|error| Error::io(Kind::Failed, "open", folder.path(), &error))?
+        .join("shop");
     // The demo's journal goes with the demo; the person's own variables stay out of it.
     let mut system = context.system.clone();
     system.state = folder.path().join("state");
-    system.env.retain(|name, _| !name.starts_with("OTEL_") && !name.starts_with("SIGNOZ_") && name != "VIRTUAL_ENV");
+    system
+        .env
+        .retain(|name, _| !name.starts_with("OTEL_") && !name.starts_with("SIGNOZ_") && name != "VIRTUAL_ENV");
     let observer = |event| context.progress.event(&event);
 
     let mut report = Report::new("demo");
-    observer(Event::Stage { title: "making a sample app".to_owned() });
+    observer(Event::Stage {
+        title: "making a sample app".to_owned(),
+    });
     sample(&system, &project)?;
-    let python = Environment { system: &system, project: &project, offline: context.cli.offline }.make(&observer)?;
+    let python = Environment {
+        system: &system,
+        project: &project,
+        offline: context.cli.offline,
+    }
+    .make(&observer)?;
 
     let key = IngestionKey::parse(&format!("demo-{:016x}", std::process::id())).map_err(|error| Error::failed(error.to_string()))?;
-    let tap = Tap::start(&system.runtime, TapOptions { required_key: Some(key.clone()), ..TapOptions::default() })?;
+    let tap = Tap::start(
+        &system.runtime,
+        TapOptions {
+            required_key: Some(key.clone()),
+            ..TapOptions::default()
+        },
+    )?;
     let draft = Draft {
         endpoint: Some(tap.grpc_endpoint()),
         key: Some(key),
@@ -52,12 +79,25 @@ pub(super) fn run(context: &Context) -> Result<Report> {
         instrumentation: context.cli.instrumentation,
         ..Draft::default()
     };
-    let pipeline = Pipeline { system: &system, project: &project, offline: context.cli.offline, observer: &observer };
+    let pipeline = Pipeline {
+        system: &system,
+        project: &project,
+        offline: context.cli.offline,
+        observer: &observer,
+    };
     pipeline.run(draft, false, true, &mut report)?;
     drop(tap);
 
     let protocol = context.cli.protocol.unwrap_or_default();
-    let rehearsed = Rehearsal { system: &system, project: &project, python: Some(&python), command: None, protocol, observer: &observer }.run(&mut report)?;
+    let rehearsed = Rehearsal {
+        system: &system,
+        project: &project,
+        python: Some(&python),
+        command: None,
+        protocol,
+        observer: &observer,
+    }
+    .run(&mut report)?;
     let verification = report.verification.get_or_insert_default();
     verification.levels.retain(|level| level.level != Level::Workers);
     verification.levels.push(rehearsed.level);
@@ -70,10 +110,16 @@ pub(super) fn run(context: &Context) -> Result<Report> {
 }
 
 fn sample(system: &System, project: &Path) -> Result<()> {
-    system.files.create_folder(project, 0o755).map_err(|error| Error::io(Kind::Failed, "create", project, &error))?;
+    system
+        .files
+        .create_folder(project, 0o755)
+        .map_err(|error| Error::io(Kind::Failed, "create", project, &error))?;
     for (name, text) in FILES {
         let path = project.join(name);
-        system.files.write(&path, text.as_bytes(), 0o644).map_err(|error| Error::io(Kind::Failed, "write", &path, &error))?;
+        system
+            .files
+            .write(&path, text.as_bytes(), 0o644)
+            .map_err(|error| Error::io(Kind::Failed, "write", &path, &error))?;
     }
     Ok(())
 }
@@ -99,20 +145,50 @@ impl Environment<'_> {
         let (create, mut install) = match &uv {
             Some(uv) => (
                 vec![uv.clone(), "venv".into(), "--quiet".into(), "--python".into(), base, venv],
-                vec![uv.clone(), "pip".into(), "install".into(), "--python".into(), python, "-r".into(), requirements],
+                vec![
+                    uv.clone(),
+                    "pip".into(),
+                    "install".into(),
+                    "--python".into(),
+                    python,
+                    "-r".into(),
+                    requirements,
+                ],
             ),
             None => (
                 vec![base, "-m".into(), "venv".into(), venv],
-                vec![python, "-m".into(), "pip".into(), "install".into(), "--disable-pip-version-check".into(), "-r".into(), requirements],
+                vec![
+                    python,
+                    "-m".into(),
+                    "pip".into(),
+                    "install".into(),
+                    "--disable-pip-version-check".into(),
+                    "-r".into(),
+                    requirements,
+                ],
             ),
         };
         if self.offline {
             install.push(if uv.is_some() { "--offline" } else { "--no-index" }.to_owned());
         }
-        observer(Event::Stage { title: format!("making a virtual environment (Python {version})") });
-        self.step(create, "the virtual environment could not be made", "install Python's venv module (Debian: `apt install python3-venv`), or uv", observer)?;
-        observer(Event::Stage { title: "installing the sample app's packages (flask, gunicorn)".to_owned() });
-        self.step(install, "the sample app's packages could not be installed", "check the network, or the package index (PIP_INDEX_URL, HTTPS_PROXY)", observer)?;
+        observer(Event::Stage {
+            title: format!("making a virtual environment (Python {version})"),
+        });
+        self.step(
+            create,
+            "the virtual environment could not be made",
+            "install Python's venv module (Debian: `apt install python3-venv`), or uv",
+            observer,
+        )?;
+        observer(Event::Stage {
+            title: "installing the sample app's packages (flask, gunicorn)".to_owned(),
+        });
+        self.step(
+            install,
+            "the sample app's packages could not be installed",
+            "check the network, or the package index (PIP_INDEX_URL, HTTPS_PROXY)",
+            observer,
+        )?;
         Ok(interpreter)
     }
 
@@ -121,30 +197,55 @@ impl Environment<'_> {
         let mut refused = Vec::new();
         for name in PYTHONS {
             let Some(path) = self.system.which(name) else { continue };
-            let asked = Invocation::new([path.display().to_string().as_str(), "-c", "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"])
-                .deadline(std::time::Duration::from_secs(20));
-            let Ok(finished) = self.system.commands.run(&asked, &mut |_| {}) else { continue };
+            let asked = Invocation::new([
+                path.display().to_string().as_str(),
+                "-c",
+                "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)",
+            ])
+            .deadline(std::time::Duration::from_secs(20));
+            let Ok(finished) = self.system.commands.run(&asked, &mut |_| {}) else {
+                continue;
+            };
             let mut lines = finished.stdout.lines();
-            let (Some(version), Some(executable)) = (lines.next(), lines.next()) else { continue };
-            let supported = version.strip_prefix("3.").and_then(|minor| minor.parse().ok()).is_some_and(|minor: u32| SUPPORTED.contains(&minor));
+            let (Some(version), Some(executable)) = (lines.next(), lines.next()) else {
+                continue;
+            };
+            let supported = version
+                .strip_prefix("3.")
+                .and_then(|minor| minor.parse().ok())
+                .is_some_and(|minor: u32| SUPPORTED.contains(&minor));
             if supported {
                 return Ok((PathBuf::from(executable), version.to_owned()));
             }
             refused.push(format!("{name} is {version}"));
         }
-        let why = if refused.is_empty() { "none of python3, python3.8 … python3.13 is on PATH".to_owned() } else { refused.join(", ") };
-        Err(Error::refused("no Python 3.8 to 3.13 was found").because(why).remedy("install Python (Debian: `apt install python3 python3-venv`)"))
+        let why = if refused.is_empty() {
+            "none of python3, python3.8 … python3.13 is on PATH".to_owned()
+        } else {
+            refused.join(", ")
+        };
+        Err(Error::refused("no Python 3.8 to 3.13 was found")
+            .because(why)
+            .remedy("install Python (Debian: `apt install python3 python3-venv`)"))
     }
 
     fn step(&self, argv: Vec<String>, what: &str, remedy: &str, observer: &dyn Fn(Event)) -> Result<()> {
         let program = argv.first().cloned().unwrap_or_default();
-        let finished = self.system.commands.run(&Invocation::new(argv).within(self.project), &mut |line| observer(Event::Line { text: line.to_owned() }));
+        let finished = self.system.commands.run(&Invocation::new(argv).within(self.project), &mut |line| {
+            observer(Event::Line { text: line.to_owned() })
+        });
         self.system.cancel.check()?;
         let finished = finished.map_err(|error| Error::failed(what).because(format!("{program}: {error}")).remedy(remedy))?;
         if finished.success() {
             return Ok(());
         }
-        let words = finished.stderr.lines().chain(finished.stdout.lines()).rfind(|line| !line.trim().is_empty()).unwrap_or("no message").to_owned();
+        let words = finished
+            .stderr
+            .lines()
+            .chain(finished.stdout.lines())
+            .rfind(|line| !line.trim().is_empty())
+            .unwrap_or("no message")
+            .to_owned();
         Err(Error::failed(what).because(words).remedy(remedy))
     }
 }

@@ -34,12 +34,23 @@ pub(super) fn run(context: &Context) -> Result<Report> {
     let id = context.cli.explain.as_deref().unwrap_or_default();
     let mut report = Report::new("explain");
     report.pages = if id.is_empty() {
-        PAGES.iter().map(|(id, page)| Page { id: (*id).to_owned(), title: title(page).to_owned(), text: None }).collect()
+        PAGES
+            .iter()
+            .map(|(id, page)| Page {
+                id: (*id).to_owned(),
+                title: title(page).to_owned(),
+                text: None,
+            })
+            .collect()
     } else {
         let (id, page) = PAGES.iter().find(|(known, _)| *known == id).ok_or_else(|| {
             Error::usage(format!("there is no page `{}`", id.escape_debug())).remedy("run `signoz-setup --explain` for the list")
         })?;
-        vec![Page { id: (*id).to_owned(), title: title(page).to_owned(), text: Some((*page).to_owned()) }]
+        vec![Page {
+            id: (*id).to_owned(),
+            title: title(page).to_owned(),
+            text: Some((*page).to_owned()),
+        }]
     };
     Ok(report)
 }
@@ -55,8 +66,10 @@ mod tests {
 
     #[test]
     fn every_page_is_listed_and_names_itself() {
-        let mut files: Vec<String> =
-            std::fs::read_dir("assets/explain").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut files: Vec<String> = std::fs::read_dir("assets/explain")
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         files.sort();
         let listed: Vec<String> = PAGES.iter().map(|(id, _)| format!("{id}.md")).collect();
         assert_eq!(files, listed);

@@ -50,7 +50,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
     let mode = mode(&cli);
     let outcome = log_to_file(&cli).and_then(|()| {
         let dumb = system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some();
-        let manner = if std::io::stderr().is_terminal() && !cli.plain && !dumb { Manner::Live } else { Manner::Lines };
+        let manner = if std::io::stderr().is_terminal() && !cli.plain && !dumb {
+            Manner::Live
+        } else {
+            Manner::Lines
+        };
         let progress = Progress::start(manner, cli.verbose);
         let context = Context { cli, system, progress };
         let report = dispatch(&context);
@@ -111,7 +115,11 @@ fn refuse(report: &mut Report, error: &Error) {
         Kind::Usage | Kind::Refused => RunOutcome::Refused,
         Kind::Interrupted(_) => RunOutcome::Interrupted,
     };
-    report.error = Some(ErrorReport { what: error.what.clone(), why: error.why.clone(), remedies: error.remedies.clone() });
+    report.error = Some(ErrorReport {
+        what: error.what.clone(),
+        why: error.why.clone(),
+        remedies: error.remedies.clone(),
+    });
 }
 
 /// Derives outcome and exit code from what was seen, where no error has set them.
@@ -153,11 +161,17 @@ fn print(report: &Report, json: bool) {
 
 /// Usage errors are clap's words; with `--json` they are still exactly one document.
 fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
-    let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    let json = arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == "--json");
     if json && error.use_stderr() {
         let words = error.render().to_string();
         let what = words.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        print(&failed("usage", &Error::usage(what).remedy("run `signoz-setup --help` for the flags")), true);
+        print(
+            &failed("usage", &Error::usage(what).remedy("run `signoz-setup --help` for the flags")),
+            true,
+        );
     } else {
         let _ = error.print();
     }
@@ -166,8 +180,13 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
 
 fn log_to_file(cli: &Cli) -> Result<()> {
     let Some(path) = &cli.log_file else { return Ok(()) };
-    let file = open_private(path).map_err(|error| Error::io(Kind::Usage, "open the log file", path, &error).remedy("choose another --log-file"))?;
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(tracing::Level::DEBUG).with_writer(Mutex::new(file)).finish();
+    let file = open_private(path)
+        .map_err(|error| Error::io(Kind::Usage, "open the log file", path, &error).remedy("choose another --log-file"))?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(Mutex::new(file))
+        .finish();
     // A library's own debug lines may carry request headers: only this program's are kept.
     let ours = tracing_subscriber::filter::Targets::new().with_target("signoz_setup", tracing::Level::DEBUG);
     use tracing_subscriber::layer::SubscriberExt;

@@ -25,10 +25,21 @@ pub(super) fn run(context: &Context) -> Result<Report> {
     let draft = answers::given(context, &project)?;
     let observer = |event| context.progress.event(&event);
     let protocol = draft.protocol.unwrap_or_default();
-    let rehearsal = Rehearsal { system: &context.system, project: &project, python: draft.python.as_deref(), command: draft.command, protocol, observer: &observer };
+    let rehearsal = Rehearsal {
+        system: &context.system,
+        project: &project,
+        python: draft.python.as_deref(),
+        command: draft.command,
+        protocol,
+        observer: &observer,
+    };
     let mut report = Report::new("rehearse");
     let rehearsed = rehearsal.run(&mut report)?;
-    report.verification = Some(Verification { levels: vec![rehearsed.level], workers: rehearsed.workers, lost_at_stop: rehearsed.lost_at_stop });
+    report.verification = Some(Verification {
+        levels: vec![rehearsed.level],
+        workers: rehearsed.workers,
+        lost_at_stop: rehearsed.lost_at_stop,
+    });
     context.system.cancel.check()?;
     Ok(report)
 }
@@ -51,16 +62,24 @@ impl Rehearsal<'_> {
                 .because("set-up has not been run here")
                 .remedy("run `signoz-setup --yes` first, or give the project's folder as DIR"));
         }
-        (self.observer)(Event::Stage { title: "looking at the project".to_owned() });
+        (self.observer)(Event::Stage {
+            title: "looking at the project".to_owned(),
+        });
         let detection = detect::run(self.system, self.project, self.python, self.observer);
-        let command = self.command.or_else(|| detection.servers.first().map(|server| server.command.clone())).ok_or_else(|| {
-            Error::usage("`How is the app started?` has no answer").remedy("pass it after `--`, for example `-- gunicorn app:app --workers 4`")
-        })?;
+        let command = self
+            .command
+            .or_else(|| detection.servers.first().map(|server| server.command.clone()))
+            .ok_or_else(|| {
+                Error::usage("`How is the app started?` has no answer")
+                    .remedy("pass it after `--`, for example `-- gunicorn app:app --workers 4`")
+            })?;
         let server = start(&detection, &command, self.project);
         let python = environment(&detection, true)?.clone();
         report.environment = Some(detection);
         let tap = Tap::start(&self.system.runtime, TapOptions::default())?;
-        (self.observer)(Event::Stage { title: format!("starting the app: {}", command.join(" ")) });
+        (self.observer)(Event::Stage {
+            title: format!("starting the app: {}", command.join(" ")),
+        });
         let receiver = Receiver::of(&tap, self.protocol);
         rehearse(
             self.system,

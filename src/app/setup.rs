@@ -33,8 +33,13 @@ pub(super) fn run(context: &Context) -> Result<Report> {
     }
     let draft = answers::given(context, &project)?;
     let mut report = Report::new(if cli.dry_run { "dry-run" } else { "setup" });
-    let done = Pipeline { system: &context.system, project: &project, offline: cli.offline, observer: &|event| context.progress.event(&event) }
-        .run(draft, cli.dry_run, !cli.no_verify, &mut report);
+    let done = Pipeline {
+        system: &context.system,
+        project: &project,
+        offline: cli.offline,
+        observer: &|event| context.progress.event(&event),
+    }
+    .run(draft, cli.dry_run, !cli.no_verify, &mut report);
     if let Err(error) = done {
         refuse(&mut report, &error);
     }
@@ -58,7 +63,11 @@ impl Pipeline<'_> {
         engine::refuse_foreign_home(&detection.host)?;
         report.warnings.extend(warnings(&detection));
         report.environment = Some(detection.clone());
-        let folder = self.project.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let folder = self
+            .project
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let chosen = draft.python.is_some();
         let answers = question::finish(draft.or(question::suggest(&detection, &folder)))?;
         self.usable(&answers)?;
@@ -69,7 +78,12 @@ impl Pipeline<'_> {
         report.coverage = coverage::table(&detection.installed, answers.instrumentation, &python.version);
         let requirements = planner::requirements(&detection.installed, answers.instrumentation, &python.version);
         self.stage("asking the resolver what would change");
-        let request = ResolveRequest { python, project: self.project, requirements: &requirements, offline: self.offline };
+        let request = ResolveRequest {
+            python,
+            project: self.project,
+            requirements: &requirements,
+            offline: self.offline,
+        };
         let resolution = packages::preflight::resolve(self.system, &request, self.observer)?;
         report.resolution = Some(resolution.clone());
         refuse_conflicts(&resolution, &answers, &mut report.coverage)?;
@@ -123,8 +137,12 @@ impl Pipeline<'_> {
             (self.observer)(event);
         };
         let applied = engine::apply(self.system, self.project, plan, diffs, &timed);
-        let took: BTreeMap<String, Duration> =
-            clock.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().map(|(id, (_, took))| (id, took)).collect();
+        let took: BTreeMap<String, Duration> = clock
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_iter()
+            .map(|(id, (_, took))| (id, took))
+            .collect();
         match applied {
             Ok(applied) => {
                 report.plan = Some(rows(plan, diffs, |index| applied.states[index], &took));
@@ -133,7 +151,11 @@ impl Pipeline<'_> {
             Err(failure) => {
                 report.plan = Some(rows(plan, diffs, |index| failure.states[index], &took));
                 let failed = failure.left.iter().map(ToString::to_string).collect();
-                report.undo = Some(UndoReport { restored: failure.restored, kept: Vec::new(), failed });
+                report.undo = Some(UndoReport {
+                    restored: failure.restored,
+                    kept: Vec::new(),
+                    failed,
+                });
                 Err(failure.error)
             }
         }
@@ -148,7 +170,9 @@ impl Pipeline<'_> {
         if answers.target != Target::Direct {
             return Err(Error::usage("this version sets up the direct way only").remedy("pass --target direct, or leave it out"));
         }
-        let Destination::Region(region) = &answers.destination else { return Ok(()) };
+        let Destination::Region(region) = &answers.destination else {
+            return Ok(());
+        };
         if region.is_known() {
             return Ok(());
         }
@@ -162,8 +186,12 @@ impl Pipeline<'_> {
             return Err(unknown(format!("with --offline it cannot be seen whether {host} exists")));
         }
         self.stage("looking up the region");
-        let lookup = tokio::time::timeout(Duration::from_secs(10), tokio::net::lookup_host((host.clone(), 443)));
-        match self.system.runtime.block_on(async { lookup.await }) {
+        let lookup = async {
+            // The timer needs the runtime that it is made in.
+            let looked_up = tokio::net::lookup_host((host.clone(), 443));
+            tokio::time::timeout(Duration::from_secs(10), looked_up).await
+        };
+        match self.system.runtime.block_on(lookup) {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(unknown(format!("{host} does not resolve"))),
         }
@@ -218,10 +246,16 @@ impl Pipeline<'_> {
 
     fn stored(&self, answers: &Answers, endpoint: &LevelReport, python: &LevelReport) -> LevelReport {
         let Some(api_key) = &answers.api_key else {
-            return LevelReport::not_run(Level::Stored, "accepted is not stored; pass --api-key-file (a service account's key) to read the span back");
+            return LevelReport::not_run(
+                Level::Stored,
+                "accepted is not stored; pass --api-key-file (a service account's key) to read the span back",
+            );
         };
         let Some(base) = self.system.var("SIGNOZ_URL") else {
-            return LevelReport::not_run(Level::Stored, "set SIGNOZ_URL to the address of your SigNoz, such as https://acme.eu.signoz.cloud");
+            return LevelReport::not_run(
+                Level::Stored,
+                "set SIGNOZ_URL to the address of your SigNoz, such as https://acme.eu.signoz.cloud",
+            );
         };
         let base: url::Url = match base.parse() {
             Ok(base) => base,
@@ -248,33 +282,52 @@ pub(super) fn environment(detection: &Detection, chosen: bool) -> Result<&Python
     };
     match &python.broken {
         // A Python that other programs share is never changed because it happens to be on PATH.
-        None if python.kind == EnvironmentKind::System && !chosen => Err(Error::refused("the project has no Python environment of its own")
-            .because(format!("what was found is `{}`, which other programs may share", python.interpreter.display()))
-            .remedy("make one (`python3 -m venv .venv`), install the app into it, and run set-up again")
-            .remedy(format!("or pass --python {} to install there all the same", python.interpreter.display()))),
+        None if python.kind == EnvironmentKind::System && !chosen => {
+            Err(Error::refused("the project has no Python environment of its own")
+                .because(format!(
+                    "what was found is `{}`, which other programs may share",
+                    python.interpreter.display()
+                ))
+                .remedy("make one (`python3 -m venv .venv`), install the app into it, and run set-up again")
+                .remedy(format!(
+                    "or pass --python {} to install there all the same",
+                    python.interpreter.display()
+                )))
+        }
         None => Ok(python),
-        Some(why) => Err(Error::refused(format!("the Python environment `{}` cannot be used", python.interpreter.display()))
-            .because(why.clone())
-            .remedy("make it again (`python3 -m venv --clear .venv`) or pass --python with another one")),
+        Some(why) => Err(
+            Error::refused(format!("the Python environment `{}` cannot be used", python.interpreter.display()))
+                .because(why.clone())
+                .remedy("make it again (`python3 -m venv --clear .venv`) or pass --python with another one"),
+        ),
     }
 }
 
 /// The start command taken apart; what detection saw beside it (a config file, a debug switch) counts when it is the same.
 pub(super) fn start(detection: &Detection, command: &[String], project: &Path) -> Server {
     let seen = detection.servers.iter().find(|server| server.command == command);
-    seen.cloned().unwrap_or_else(|| detect::parse_command(command, Path::new("."), project))
+    seen.cloned()
+        .unwrap_or_else(|| detect::parse_command(command, Path::new("."), project))
 }
 
 fn refuse_conflicts(resolution: &Resolution, answers: &Answers, coverage: &mut [Coverage]) -> Result<()> {
     let Some(first) = resolution.conflicts.first() else { return Ok(()) };
-    for row in coverage.iter_mut().filter(|row| resolution.conflicts.iter().any(|conflict| conflict.package == row.library)) {
+    for row in coverage
+        .iter_mut()
+        .filter(|row| resolution.conflicts.iter().any(|conflict| conflict.package == row.library))
+    {
         row.status = CoverageStatus::Conflict;
         row.note = "the set would break it".to_owned();
     }
     let lines: Vec<String> = resolution
         .conflicts
         .iter()
-        .map(|conflict| format!("{} {} requires {} but would get {}", conflict.package, conflict.version, conflict.requires, conflict.would_get))
+        .map(|conflict| {
+            format!(
+                "{} {} requires {} but would get {}",
+                conflict.package, conflict.version, conflict.requires, conflict.would_get
+            )
+        })
         .collect();
     let mut error = Error::refused("the packages would break the app").because(lines.join("; "));
     if answers.instrumentation == crate::domain::InstrumentationSet::Pinned {
@@ -287,19 +340,31 @@ fn refuse_conflicts(resolution: &Resolution, answers: &Answers, coverage: &mut [
 }
 
 fn refuse_silence(coverage: &[Coverage], answers: &Answers) -> Result<()> {
-    let Some(why) = coverage::silence(coverage).filter(|_| !answers.accept_gaps) else { return Ok(()) };
-    let mut error = Error::refused(format!("the {} set would not trace one request of this app", answers.instrumentation)).because(why);
+    let Some(why) = coverage::silence(coverage).filter(|_| !answers.accept_gaps) else {
+        return Ok(());
+    };
+    let mut error = Error::refused(format!(
+        "the {} set would not trace one request of this app",
+        answers.instrumentation
+    ))
+    .because(why);
     if answers.instrumentation == crate::domain::InstrumentationSet::Pinned {
         error = error.remedy("pass --instrumentation current");
     }
-    Err(error.remedy("or pass --accept-gaps to install all the same").remedy("`signoz-setup --explain coverage.server-traced` says more"))
+    Err(error
+        .remedy("or pass --accept-gaps to install all the same")
+        .remedy("`signoz-setup --explain coverage.server-traced` says more"))
 }
 
 /// What detection saw that deserves a word.
 fn warnings(detection: &Detection) -> Vec<String> {
     let mut warnings = Vec::new();
     if let (Some(python), false) = (&detection.python, detection.python_candidates.is_empty()) {
-        let others: Vec<String> = detection.python_candidates.iter().map(|other| other.interpreter.display().to_string()).collect();
+        let others: Vec<String> = detection
+            .python_candidates
+            .iter()
+            .map(|other| other.interpreter.display().to_string())
+            .collect();
         warnings.push(format!(
             "more than one Python environment could be meant: using {}, not {}; --python chooses",
             python.interpreter.display(),
@@ -308,10 +373,17 @@ fn warnings(detection: &Detection) -> Vec<String> {
     }
     if detection.apps.len() > 1 {
         let apps: Vec<String> = detection.apps.iter().map(|app| app.directory.display().to_string()).collect();
-        warnings.push(format!("this folder holds several apps ({}): give one of them as DIR", apps.join(", ")));
+        warnings.push(format!(
+            "this folder holds several apps ({}): give one of them as DIR",
+            apps.join(", ")
+        ));
     }
     for hazard in &detection.hazards {
-        let place = hazard.because.first().map(|evidence| format!(" [{}]", evidence.source)).unwrap_or_default();
+        let place = hazard
+            .because
+            .first()
+            .map(|evidence| format!(" [{}]", evidence.source))
+            .unwrap_or_default();
         warnings.push(format!("{}{place}: {} (--explain {})", hazard.title, hazard.remedy, hazard.id));
     }
     warnings
@@ -347,7 +419,10 @@ fn rows(plan: &Plan, diffs: &[StepDiff], state: impl Fn(usize) -> StepState, too
 
 fn next(answers: &Answers, project: &Path, report: &Report) -> Vec<String> {
     let mut next = vec![format!("start the app with: {}/.signoz/run.sh", project.display())];
-    let rehearsed = report.verification.as_ref().is_some_and(|verification| !verification.workers.is_empty());
+    let rehearsed = report
+        .verification
+        .as_ref()
+        .is_some_and(|verification| !verification.workers.is_empty());
     if !rehearsed {
         next.push(format!("prove it for every worker: signoz-setup --rehearse {}", project.display()));
     }

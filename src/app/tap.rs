@@ -19,11 +19,24 @@ const SHOWN_AT_ONCE: usize = 200;
 
 /// Receives until it is interrupted.
 pub(super) fn run(context: &Context) -> Result<Report> {
-    let forward = if context.cli.forward { Some(forward(context, answers::given(context, &answers::project(&context.cli)?)?)?) } else { None };
+    let forward = if context.cli.forward {
+        Some(forward(context, answers::given(context, &answers::project(&context.cli)?)?)?)
+    } else {
+        None
+    };
     let cli = &context.cli;
-    let options = TapOptions { grpc_port: cli.grpc_port.unwrap_or(GRPC), http_port: cli.http_port.unwrap_or(HTTP), required_key: None, forward };
+    let options = TapOptions {
+        grpc_port: cli.grpc_port.unwrap_or(GRPC),
+        http_port: cli.http_port.unwrap_or(HTTP),
+        required_key: None,
+        forward,
+    };
     let tap = Tap::start(&context.system.runtime, options)?;
-    context.progress.line(&format!("receiving OTLP on {} (gRPC) and {} (HTTP); Ctrl-C ends it", tap.grpc_endpoint(), tap.http_endpoint()));
+    context.progress.line(&format!(
+        "receiving OTLP on {} (gRPC) and {} (HTTP); Ctrl-C ends it",
+        tap.grpc_endpoint(),
+        tap.http_endpoint()
+    ));
     let ledger = tap.ledger();
     let (mut shown, mut revision) = (0_u64, 0);
     while context.system.cancel.signal().is_none() {
@@ -41,7 +54,10 @@ pub(super) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::new("tap");
     let failed = forwarded.as_ref().map_or(0, |forwarded| forwarded.failed + forwarded.dropped);
     if failed > 0 {
-        let why = forwarded.as_ref().and_then(|forwarded| forwarded.last_failure.clone()).unwrap_or_default();
+        let why = forwarded
+            .as_ref()
+            .and_then(|forwarded| forwarded.last_failure.clone())
+            .unwrap_or_default();
         report.warnings.push(format!("{failed} exports could not be passed on: {why}"));
     }
     report.tap = Some(TapReport {
@@ -63,18 +79,30 @@ fn forward(context: &Context, draft: Draft) -> Result<Forward> {
         (Some(endpoint), _) => Destination::Endpoint(endpoint),
         (None, Some(region)) => Destination::Region(region),
         (None, None) => {
-            return Err(Error::usage("--forward does not know where to").remedy("pass --region or --endpoint, or set SIGNOZ_REGION or SIGNOZ_ENDPOINT"));
+            return Err(Error::usage("--forward does not know where to")
+                .remedy("pass --region or --endpoint, or set SIGNOZ_REGION or SIGNOZ_ENDPOINT"));
         }
     };
     if draft.key.is_none() && matches!(destination, Destination::Region(_)) {
-        return Err(Error::usage("--forward to SigNoz Cloud needs the ingestion key").remedy("pass --ingestion-key-file or set SIGNOZ_INGESTION_KEY"));
+        return Err(Error::usage("--forward to SigNoz Cloud needs the ingestion key")
+            .remedy("pass --ingestion-key-file or set SIGNOZ_INGESTION_KEY"));
     }
-    Ok(Forward { endpoint: destination.endpoint(), key: draft.key, protocol: draft.protocol.unwrap_or_default(), env: context.system.env.clone() })
+    Ok(Forward {
+        endpoint: destination.endpoint(),
+        key: draft.key,
+        protocol: draft.protocol.unwrap_or_default(),
+        env: context.system.env.clone(),
+    })
 }
 
 /// `shop  GET /cart  server  12.3 ms  pid 4711  trace 4bf9…`. Names come from outside: control characters are dropped.
 fn line(span: &SpanRecord) -> String {
-    let clean = |text: &str| text.chars().filter(|character| !character.is_control()).take(80).collect::<String>();
+    let clean = |text: &str| {
+        text.chars()
+            .filter(|character| !character.is_control())
+            .take(80)
+            .collect::<String>()
+    };
     let pid = span.process.map(|pid| format!("  pid {pid}")).unwrap_or_default();
     let trace: String = span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     let nanoseconds = span.end_ns.saturating_sub(span.start_ns);

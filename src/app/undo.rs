@@ -10,8 +10,16 @@ pub(super) fn run(context: &Context) -> Result<Report> {
     let project = answers::project(&context.cli)?;
     let _lock = engine::lock(&context.system, &project)?;
     let undone = engine::undo(&context.system, &project, &|event| context.progress.event(&event))?;
-    let kept = undone.kept.into_iter().map(|kept| Kept { what: kept.what, why: kept.why, manual: kept.by_hand });
-    let undo = UndoReport { restored: undone.restored, kept: kept.collect(), failed: undone.failed.iter().map(ToString::to_string).collect() };
+    let kept = undone.kept.into_iter().map(|kept| Kept {
+        what: kept.what,
+        why: kept.why,
+        manual: kept.by_hand,
+    });
+    let undo = UndoReport {
+        restored: undone.restored,
+        kept: kept.collect(),
+        failed: undone.failed.iter().map(ToString::to_string).collect(),
+    };
     let mut report = Report::new("undo");
     report.warnings = undo.kept.iter().map(|kept| format!("kept {}: {}", kept.what, kept.why)).collect();
     if !undo.failed.is_empty() {

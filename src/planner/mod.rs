@@ -55,7 +55,10 @@ fn install(input: &Input<'_>) -> Step {
     Step {
         id: StepId("install.packages".to_owned()),
         title: format!("install {count} packages with {}", input.python.package_manager.as_str()),
-        why: format!("the {} releases of OpenTelemetry, and the instrumentations that the app's libraries need", input.answers.instrumentation),
+        why: format!(
+            "the {} releases of OpenTelemetry, and the instrumentations that the app's libraries need",
+            input.answers.instrumentation
+        ),
         change: Change::InstallPackages {
             python: input.python.interpreter.clone(),
             site_packages: input.python.site_packages.clone(),

@@ -3,8 +3,8 @@
 //! May never let text into a template unquoted: the formatter refuses it, so that no answer can become code.
 
 use crate::error::{Error, Result};
-use minijinja::value::{Value, ValueKind};
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, escape_formatter};
 
 /// `.signoz/auto/sitecustomize.py`.
@@ -30,7 +30,13 @@ fn render_with(templates: &[(&'static str, &'static str)], name: &str, context: 
     let rendered = || -> std::result::Result<String, minijinja::Error> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build()?);
+        environment.set_syntax(
+            SyntaxConfig::builder()
+                .trim_blocks(true)
+                .lstrip_blocks(true)
+                .keep_trailing_newline(true)
+                .build()?,
+        );
         environment.set_formatter(only_quoted);
         environment.add_filter("sh", |text: String| quoted(shell(&text)));
         environment.add_filter("bare", |text: String| bare(&text));
@@ -45,7 +51,8 @@ fn render_with(templates: &[(&'static str, &'static str)], name: &str, context: 
 
 /// Prints only what a filter has marked as quoted; numbers and nothing are harmless.
 fn only_quoted(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> std::result::Result<(), minijinja::Error> {
-    let harmless = value.is_safe() || value.is_undefined() || value.is_none() || matches!(value.kind(), ValueKind::Number | ValueKind::Bool);
+    let harmless =
+        value.is_safe() || value.is_undefined() || value.is_none() || matches!(value.kind(), ValueKind::Number | ValueKind::Bool);
     if harmless {
         return escape_formatter(out, state, value);
     }
@@ -75,7 +82,10 @@ fn bare(text: &str) -> std::result::Result<Value, minijinja::Error> {
     if !text.is_empty() && text.chars().all(plain) {
         return Ok(quoted(text.to_owned()));
     }
-    Err(minijinja::Error::new(ErrorKind::InvalidOperation, format!("`{}` is not a plain word", text.escape_debug())))
+    Err(minijinja::Error::new(
+        ErrorKind::InvalidOperation,
+        format!("`{}` is not a plain word", text.escape_debug()),
+    ))
 }
 
 /// The rest of a comment line: a line break would end the comment.
@@ -94,7 +104,10 @@ mod tests {
     #[test]
     fn text_without_a_filter_is_refused() {
         let error = render_with(&[("x.j2", "echo {{ name }}")], "x.j2", context! { name => "a" }).unwrap_err();
-        assert!(error.to_string().contains("x.j2: `a` is printed without a quoting filter"), "{error}");
+        assert!(
+            error.to_string().contains("x.j2: `a` is printed without a quoting filter"),
+            "{error}"
+        );
         let error = render_with(&[("x.j2", "echo {{ nmae | sh }}")], "x.j2", context! { name => "a" }).unwrap_err();
         assert!(error.to_string().contains("undefined"), "{error}");
     }
@@ -102,7 +115,10 @@ mod tests {
     #[test]
     fn what_is_not_a_plain_word_is_refused() {
         for bad in ["a;b", "$x", "", "a\nb", "`x`"] {
-            assert!(render_with(&[("x.j2", "{{ name | bare }}")], "x.j2", context! { name => bad }).is_err(), "{bad:?}");
+            assert!(
+                render_with(&[("x.j2", "{{ name | bare }}")], "x.j2", context! { name => bad }).is_err(),
+                "{bad:?}"
+            );
         }
     }
 }

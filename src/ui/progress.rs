@@ -47,7 +47,12 @@ impl Progress {
     /// Starts showing.
     #[must_use]
     pub fn start(manner: Manner, verbose: bool) -> Self {
-        let state = Arc::new(Mutex::new(State { title: String::new(), detail: String::new(), since: Instant::now(), drawn: false }));
+        let state = Arc::new(Mutex::new(State {
+            title: String::new(),
+            detail: String::new(),
+            since: Instant::now(),
+            drawn: false,
+        }));
         let ticker = (manner == Manner::Live).then(|| {
             let (stop, stopped) = mpsc::channel::<()>();
             let state = Arc::clone(&state);
@@ -55,12 +60,20 @@ impl Progress {
                 let mut frame = 0;
                 while matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
                     frame += 1;
-                    draw(&mut state.lock().unwrap_or_else(PoisonError::into_inner), FRAMES[frame % FRAMES.len()]);
+                    draw(
+                        &mut state.lock().unwrap_or_else(PoisonError::into_inner),
+                        FRAMES[frame % FRAMES.len()],
+                    );
                 }
             });
             (stop, thread)
         });
-        Self { manner, verbose, state, ticker }
+        Self {
+            manner,
+            verbose,
+            state,
+            ticker,
+        }
     }
 
     /// Takes an event.
@@ -71,7 +84,11 @@ impl Progress {
         }
         match event {
             Event::Stage { title } => self.stage(title),
-            Event::Step { title, state: StepState::Started, .. } => self.stage(title),
+            Event::Step {
+                title,
+                state: StepState::Started,
+                ..
+            } => self.stage(title),
             Event::Step { title, state, .. } => self.line(&format!("{} {title}", style::step(*state))),
             Event::Line { text } if self.verbose => self.line(&format!("  {}", paint(DIM, text))),
             Event::Line { text } => self.detail(text),
@@ -122,7 +139,10 @@ impl Drop for Progress {
 }
 
 fn workers(rows: &[WorkerRow]) -> String {
-    rows.iter().map(|row| format!("pid {}: {} requests, {} spans", row.pid, row.requests, row.unique_spans)).collect::<Vec<_>>().join(" · ")
+    rows.iter()
+        .map(|row| format!("pid {}: {} requests, {} spans", row.pid, row.requests, row.unique_spans))
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 /// The moving line: what is done, for how long, and the tool's latest words, cut to the terminal's width.

@@ -13,7 +13,13 @@ pub fn report(report: &Report) -> String {
     let mut text = String::new();
     if !report.pages.is_empty() {
         for page in &report.pages {
-            line(&mut text, page.text.as_deref().unwrap_or(&format!("{:<32} {}", page.id, page.title)).trim_end());
+            line(
+                &mut text,
+                page.text
+                    .as_deref()
+                    .unwrap_or(&format!("{:<32} {}", page.id, page.title))
+                    .trim_end(),
+            );
         }
         return text;
     }
@@ -26,9 +32,18 @@ pub fn report(report: &Report) -> String {
     }
     if let Some(tap) = &report.tap {
         title(&mut text, "Received");
-        line(&mut text, &format!("  {} spans, {} different, {} of them more than once", tap.spans, tap.unique_spans, tap.duplicated));
+        line(
+            &mut text,
+            &format!(
+                "  {} spans, {} different, {} of them more than once",
+                tap.spans, tap.unique_spans, tap.duplicated
+            ),
+        );
         if tap.forwarded + tap.forward_failed > 0 {
-            line(&mut text, &format!("  {} exports passed on, {} could not be", tap.forwarded, tap.forward_failed));
+            line(
+                &mut text,
+                &format!("  {} exports passed on, {} could not be", tap.forwarded, tap.forward_failed),
+            );
         }
     }
     if let Some(undo) = &report.undo {
@@ -78,23 +93,48 @@ fn environment(text: &mut String, detection: &Detection) {
     title(text, "Found");
     match &detection.python {
         Some(python) => {
-            fact(text, "python", &interpreter(python), python.because.first().map(|evidence| evidence.source.as_str()));
+            fact(
+                text,
+                "python",
+                &interpreter(python),
+                python.because.first().map(|evidence| evidence.source.as_str()),
+            );
             for other in &detection.python_candidates {
-                fact(text, "or", &interpreter(other), other.because.first().map(|evidence| evidence.source.as_str()));
+                fact(
+                    text,
+                    "or",
+                    &interpreter(other),
+                    other.because.first().map(|evidence| evidence.source.as_str()),
+                );
             }
         }
         None => fact(text, "python", "none", None),
     }
     for framework in &detection.frameworks {
         let version = framework.version.as_deref().unwrap_or("required, not installed");
-        fact(text, "library", &format!("{} {version}", framework.name), framework.because.first().map(|evidence| evidence.source.as_str()));
+        fact(
+            text,
+            "library",
+            &format!("{} {version}", framework.name),
+            framework.because.first().map(|evidence| evidence.source.as_str()),
+        );
     }
     for server in &detection.servers {
-        fact(text, "start", &command(server), server.because.first().map(|evidence| evidence.source.as_str()));
+        fact(
+            text,
+            "start",
+            &command(server),
+            server.because.first().map(|evidence| evidence.source.as_str()),
+        );
     }
     if detection.apps.len() > 1 {
         for app in &detection.apps {
-            fact(text, "app", &app.directory.display().to_string(), app.because.first().map(|evidence| evidence.source.as_str()));
+            fact(
+                text,
+                "app",
+                &app.directory.display().to_string(),
+                app.because.first().map(|evidence| evidence.source.as_str()),
+            );
         }
     }
     for note in &detection.notes {
@@ -104,7 +144,12 @@ fn environment(text: &mut String, detection: &Detection) {
 
 fn interpreter(python: &PythonEnvironment) -> String {
     let broken = python.broken.as_ref().map(|why| format!(", broken: {why}")).unwrap_or_default();
-    format!("{} ({}, {}{broken})", python.interpreter.display(), python.version, python.package_manager.as_str())
+    format!(
+        "{} ({}, {}{broken})",
+        python.interpreter.display(),
+        python.version,
+        python.package_manager.as_str()
+    )
 }
 
 fn command(server: &Server) -> String {
@@ -126,7 +171,11 @@ pub fn coverage(text: &mut String, rows: &[Coverage]) {
         return;
     }
     title(text, &format!("What will be traced ({})", rows[0].set));
-    let width = rows.iter().map(|row| row.library.chars().count() + row.version.chars().count() + 1).max().unwrap_or(0);
+    let width = rows
+        .iter()
+        .map(|row| row.library.chars().count() + row.version.chars().count() + 1)
+        .max()
+        .unwrap_or(0);
     for row in rows {
         let mark = match row.status {
             CoverageStatus::Traced => paint(GOOD, "✓"),
@@ -143,7 +192,9 @@ fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
     let heading = match (diffs, pending) {
         (true, 0) => "Plan: nothing to do, everything is as it should be".to_owned(),
         (true, count) => format!("Plan: {count} to do (nothing was written)"),
-        (false, _) if rows.iter().all(|row| row.state == StepState::Satisfied) => "Steps: nothing to do, everything was as it should be".to_owned(),
+        (false, _) if rows.iter().all(|row| row.state == StepState::Satisfied) => {
+            "Steps: nothing to do, everything was as it should be".to_owned()
+        }
         (false, _) => "Steps".to_owned(),
     };
     title(text, &heading);
@@ -169,7 +220,14 @@ fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
 }
 
 fn undone(text: &mut String, undo: &UndoReport) {
-    title(text, if undo.restored.is_empty() && undo.kept.is_empty() && undo.failed.is_empty() { "Nothing to undo" } else { "Put back" });
+    title(
+        text,
+        if undo.restored.is_empty() && undo.kept.is_empty() && undo.failed.is_empty() {
+            "Nothing to undo"
+        } else {
+            "Put back"
+        },
+    );
     for restored in &undo.restored {
         line(text, &format!("  {} {restored}", paint(GOOD, "↩")));
     }
@@ -192,11 +250,13 @@ fn verified(text: &mut String, verification: &Verification) {
             Level::Stored => "stored",
         };
         let latency = level.latency_ms.map(|ms| paint(DIM, format!("  {ms} ms"))).unwrap_or_default();
-        line(text, &format!("  {} {name:<9} {}{latency}", style::outcome(level.outcome), level.detail));
-        if matches!(level.outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown) {
-            if let Some(remedy) = &level.remedy {
-                line(text, &format!("      {} {remedy}", paint(TITLE, "hint:")));
-            }
+        line(
+            text,
+            &format!("  {} {name:<9} {}{latency}", style::outcome(level.outcome), level.detail),
+        );
+        let to_mend = matches!(level.outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown);
+        for remedy in level.remedy.iter().filter(|_| to_mend) {
+            line(text, &format!("      {} {remedy}", paint(TITLE, "hint:")));
         }
         if let Some(trace) = &level.trace_id {
             line(text, &format!("      {}", paint(DIM, format!("trace {trace}"))));
@@ -215,7 +275,10 @@ fn verified(text: &mut String, verification: &Verification) {
 #[must_use]
 pub fn workers(rows: &[WorkerRow]) -> String {
     let mut text = String::new();
-    let header = format!("  {:<8} {:<10} {:>8} {:>8} {:>8} {:>6} {:>6}", "worker", "server", "requests", "spans", "unique", "lost", "twice");
+    let header = format!(
+        "  {:<8} {:<10} {:>8} {:>8} {:>8} {:>6} {:>6}",
+        "worker", "server", "requests", "spans", "unique", "lost", "twice"
+    );
     line(&mut text, &paint(TITLE, header));
     let total = WorkerRow {
         requests: rows.iter().map(|row| row.requests).sum(),
@@ -225,7 +288,11 @@ pub fn workers(rows: &[WorkerRow]) -> String {
         duplicated: rows.iter().map(|row| row.duplicated).sum(),
         ..WorkerRow::default()
     };
-    for (name, row) in rows.iter().map(|row| (row.pid.to_string(), row)).chain([("total".to_owned(), &total)]) {
+    for (name, row) in rows
+        .iter()
+        .map(|row| (row.pid.to_string(), row))
+        .chain([("total".to_owned(), &total)])
+    {
         let bad = |count: u64| {
             let cell = format!("{count:>6}");
             if count == 0 { cell } else { paint(BAD, cell) }

@@ -98,7 +98,11 @@ pub fn finish(draft: Draft) -> Result<Answers> {
         let mut error = Error::usage(format!("`{}` has no answer", first.title));
         if open.len() > 1 {
             let rest: Vec<String> = open.iter().skip(1).map(|question| format!("`{}`", question.title)).collect();
-            error = error.because(format!("{} {} open as well", rest.join(" and "), if rest.len() == 1 { "is" } else { "are" }));
+            error = error.because(format!(
+                "{} {} open as well",
+                rest.join(" and "),
+                if rest.len() == 1 { "is" } else { "are" }
+            ));
         }
         for question in open {
             let variable = question.variable.map(|name| format!(" or set {name}")).unwrap_or_default();
@@ -137,7 +141,15 @@ mod tests {
         let error = finish(Draft::default()).unwrap_err();
         assert_eq!(error.kind.exit_code(), 2);
         let text = error.to_string();
-        for word in ["--region", "SIGNOZ_REGION", "--ingestion-key-file", "SIGNOZ_INGESTION_KEY", "--service-name", "OTEL_SERVICE_NAME", "-- COMMAND"] {
+        for word in [
+            "--region",
+            "SIGNOZ_REGION",
+            "--ingestion-key-file",
+            "SIGNOZ_INGESTION_KEY",
+            "--service-name",
+            "OTEL_SERVICE_NAME",
+            "-- COMMAND",
+        ] {
             assert!(text.contains(word), "{word} in {text}");
         }
     }

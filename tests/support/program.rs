@@ -19,8 +19,24 @@ impl Program {
         // A home of its own: nothing of the person who runs the tests is found, and nothing of theirs can be changed.
         let state = tempfile::tempdir().unwrap();
         let keep = |name: &str| std::env::var(name).ok().map(|value| (name.to_owned(), value));
-        let env = ["PATH", "TMPDIR", "XDG_CACHE_HOME", "PIP_FIND_LINKS", "PIP_CERT", "SSL_CERT_FILE", "UV_CACHE_DIR"].into_iter().filter_map(keep).chain([("HOME".to_owned(), state.path().display().to_string())]).collect();
-        Self { folder: folder.to_path_buf(), state, env }
+        let env = [
+            "PATH",
+            "TMPDIR",
+            "XDG_CACHE_HOME",
+            "PIP_FIND_LINKS",
+            "PIP_CERT",
+            "SSL_CERT_FILE",
+            "UV_CACHE_DIR",
+        ]
+        .into_iter()
+        .filter_map(keep)
+        .chain([("HOME".to_owned(), state.path().display().to_string())])
+        .collect();
+        Self {
+            folder: folder.to_path_buf(),
+            state,
+            env,
+        }
     }
 
     /// With a variable.
@@ -42,7 +58,12 @@ impl Program {
     /// The command, not yet started.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_signoz-setup"));
-        command.args(arguments).current_dir(&self.folder).env_clear().envs(&self.env).env("XDG_STATE_HOME", self.state.path());
+        command
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(&self.env)
+            .env("XDG_STATE_HOME", self.state.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
