@@ -15,7 +15,7 @@ use crate::domain::report::{ErrorReport, Outcome, Report, RunOutcome};
 use crate::error::{Error, Kind, Result};
 use crate::system::System;
 use crate::system::files::open_private;
-use crate::ui::progress::{Manner, Progress};
+use crate::ui::progress::{self, Manner, Progress};
 use crate::ui::text;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -152,7 +152,10 @@ fn print(report: &Report, json: bool) {
         return;
     }
     if report.error.is_none() || report.plan.is_some() || report.environment.is_some() {
-        let _ = write!(stdout, "{}", text::report(report));
+        let text = text::report(report);
+        // A diff is shown as it is, and so is everything that goes into a file or pipe.
+        let wrapped = std::io::stdout().is_terminal() && report.mode != "dry-run";
+        let _ = write!(stdout, "{}", if wrapped { text::wrap(&text, progress::width()) } else { text });
     }
     if let Some(error) = &report.error {
         let _ = writeln!(anstream::stderr(), "{}", text::error(error));

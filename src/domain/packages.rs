@@ -101,6 +101,10 @@ pub struct Resolution {
     pub moves: Vec<Move>,
     /// Requirements of the app that would be violated and are not violated today.
     pub conflicts: Vec<Conflict>,
+    /// Address and hash (`https://…whl#sha256=…`) of each wheel that pip chose, so that it need not search the index twice.
+    /// Empty when not all of them are public wheels.
+    #[serde(skip)]
+    pub wheels: Vec<String>,
 }
 
 impl Resolution {

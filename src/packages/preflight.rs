@@ -50,6 +50,7 @@ pub fn resolve(system: &System, request: &ResolveRequest<'_>, observer: Observer
     let resolver = Resolver::choose(system, python, &installed, observer)?;
     let planned = resolver.run(system, request, &texts, observer)?;
     let moves: Vec<Move> = planned
+        .versions
         .into_iter()
         .filter_map(|(name, to)| {
             let from = installed.get(&name).map(|distribution| distribution.version.clone());
@@ -62,7 +63,11 @@ pub fn resolve(system: &System, request: &ResolveRequest<'_>, observer: Observer
     {
         ways_out(system, request, &uv, &texts, &mut conflicts);
     }
-    Ok(Resolution { moves, conflicts })
+    Ok(Resolution {
+        moves,
+        conflicts,
+        wheels: planned.wheels,
+    })
 }
 
 /// Requirements of packages that would stay, which hold today and would not hold afterwards.
@@ -111,6 +116,15 @@ fn ways_out(system: &System, request: &ResolveRequest<'_>, uv: &Path, requiremen
             .get(&conflict.package)
             .map(|version| format!("{} {version}", conflict.package));
     }
+}
+
+/// A resolver's answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Planned {
+    /// Normalised name → version.
+    versions: BTreeMap<String, String>,
+    /// See [`Resolution::wheels`].
+    wheels: Vec<String>,
 }
 
 /// Who resolves.
@@ -167,13 +181,7 @@ impl Resolver {
         })
     }
 
-    fn run(
-        &self,
-        system: &System,
-        request: &ResolveRequest<'_>,
-        requirements: &[&str],
-        observer: Observer<'_>,
-    ) -> Result<BTreeMap<String, String>> {
+    fn run(&self, system: &System, request: &ResolveRequest<'_>, requirements: &[&str], observer: Observer<'_>) -> Result<Planned> {
         let (name, invocation) = match self {
             Self::Pip(python) => ("pip", pip_invocation(python, request, requirements)),
             Self::Uv(uv) => ("uv", uv_invocation(uv, request, requirements)),
@@ -202,7 +210,10 @@ impl Resolver {
                     .because(error.to_string())
                     .remedy("install uv, which is used instead of an unusable pip: `pip install uv`")
             }),
-            Self::Uv(_) => Ok(uv_moves(&finished)),
+            Self::Uv(_) => Ok(Planned {
+                versions: uv_moves(&finished),
+                wheels: Vec::new(),
+            }),
         }
     }
 }
@@ -238,7 +249,7 @@ fn uv_invocation(uv: &Path, request: &ResolveRequest<'_>, requirements: &[&str])
 }
 
 /// pip's installation report (pip documentation, version 1 of the format).
-fn pip_moves(finished: &Finished) -> serde_json::Result<BTreeMap<String, String>> {
+fn pip_moves(finished: &Finished) -> serde_json::Result<Planned> {
     #[derive(serde::Deserialize)]
     struct Report {
         install: Vec<Item>,
@@ -246,18 +257,42 @@ fn pip_moves(finished: &Finished) -> serde_json::Result<BTreeMap<String, String>
     #[derive(serde::Deserialize)]
     struct Item {
         metadata: Metadata,
+        #[serde(default)]
+        download_info: Download,
     }
     #[derive(serde::Deserialize)]
     struct Metadata {
         name: String,
         version: String,
     }
+    #[derive(serde::Deserialize, Default)]
+    struct Download {
+        #[serde(default)]
+        url: String,
+        #[serde(default)]
+        archive_info: Archive,
+    }
+    #[derive(serde::Deserialize, Default)]
+    struct Archive {
+        #[serde(default)]
+        hash: String,
+    }
     let report: Report = serde_json::from_str(&finished.stdout)?;
-    Ok(report
-        .install
-        .into_iter()
-        .map(|item| (installed::normalise(&item.metadata.name), item.metadata.version))
-        .collect())
+    // Only wheels at plain addresses: elsewhere pip has to look at the index itself.
+    let public = |item: &Item| {
+        let Download { url, archive_info } = &item.download_info;
+        let known = url.starts_with("https://") || url.starts_with("file:///");
+        let plain = !url.contains(['"', '<', '>', '&', '#', '?', ' ', '@']) && archive_info.hash.starts_with("sha256=");
+        (known && plain && url.ends_with(".whl")).then(|| format!("{url}#{}", archive_info.hash))
+    };
+    Ok(Planned {
+        wheels: report.install.iter().map(public).collect::<Option<_>>().unwrap_or_default(),
+        versions: report
+            .install
+            .into_iter()
+            .map(|item| (installed::normalise(&item.metadata.name), item.metadata.version))
+            .collect(),
+    })
 }
 
 /// uv's change list: ` + name==version` for what comes (also over a ` - ` of the same name), ` ~ ` for what is made anew.

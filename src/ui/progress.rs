@@ -176,7 +176,8 @@ fn clear(state: &mut State) {
 }
 
 /// Columns of the terminal behind standard error, 80 when it does not say.
-fn width() -> usize {
+#[must_use]
+pub fn width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| if size.ws_col == 0 { 80 } else { usize::from(size.ws_col) })
 }
 

@@ -313,6 +313,22 @@ pub fn workers(rows: &[WorkerRow]) -> String {
     text
 }
 
+/// Breaks long lines between words for a terminal; what continues a line is indented below it.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> String {
+    text.split_inclusive('\n')
+        .map(|line| {
+            let body = line.trim_end_matches('\n');
+            let indent = body.len() - body.trim_start().len();
+            let further = " ".repeat(indent + 4);
+            let options = textwrap::Options::new(width.max(40)).subsequent_indent(&further).break_words(false);
+            let mut wrapped = textwrap::fill(body, options);
+            wrapped.push_str(&line[body.len()..]);
+            wrapped
+        })
+        .collect()
+}
+
 fn title(text: &mut String, words: &str) {
     if !text.is_empty() {
         text.push('\n');
