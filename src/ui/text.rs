@@ -1,6 +1,7 @@
 //! The report as text for people. Everything here is also in the JSON document; this only chooses words and order.
 
 use super::style::{self, BAD, CARE, DIM, GOOD, TITLE, paint};
+use crate::domain::Resolution;
 use crate::domain::coverage::{Coverage, CoverageStatus};
 use crate::domain::detection::{Detection, PythonEnvironment, Server};
 use crate::domain::plan::StepState;
@@ -27,6 +28,9 @@ pub fn report(report: &Report) -> String {
         environment(&mut text, detection);
     }
     coverage(&mut text, &report.coverage);
+    if let Some(resolution) = &report.resolution {
+        moves(&mut text, resolution);
+    }
     if let Some(plan) = &report.plan {
         steps(&mut text, &plan.steps, report.mode == "dry-run");
     }
@@ -184,6 +188,35 @@ pub fn coverage(text: &mut String, rows: &[Coverage]) {
         };
         let name = format!("{} {}", row.library, row.version);
         line(text, &format!("  {mark} {name:<width$}  {}", row.note));
+    }
+}
+
+/// What the install does to versions that are there today; new packages are only counted.
+fn moves(text: &mut String, resolution: &Resolution) {
+    if resolution.moves.is_empty() {
+        return;
+    }
+    title(text, "What moves in the environment");
+    let new = resolution.moves.iter().filter(|step| step.from.is_none()).count();
+    line(text, &format!("  {new} packages come"));
+    for step in resolution.changed() {
+        line(
+            text,
+            &format!(
+                "  {} {} {} → {}",
+                paint(CARE, "!"),
+                step.name,
+                step.from.as_deref().unwrap_or_default(),
+                step.to
+            ),
+        );
+    }
+    for conflict in &resolution.conflicts {
+        let words = format!(
+            "{} {} requires {} but would get {}",
+            conflict.package, conflict.version, conflict.requires, conflict.would_get
+        );
+        line(text, &format!("  {} {words}", paint(BAD, "×")));
     }
 }
 

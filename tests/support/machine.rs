@@ -243,6 +243,7 @@ impl Machine {
                     })
                     .collect(),
                 conflicts: Vec::new(),
+                wheels: Vec::new(),
             },
             offline: false,
         };
