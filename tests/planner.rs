@@ -135,6 +135,11 @@ fn hooks_are_written_for_the_server_that_needs_them() {
     let uvicorn = shop().started(ServerKind::Uvicorn, StartMethod::Spawn, &["uvicorn", "app:app", "--workers", "4"]);
     assert!(file(&uvicorn.plan().unwrap(), "gunicorn.conf.py").is_none());
     assert!(!text(&uvicorn, "run.sh").contains("gunicorn.conf.py"));
+    // The run script takes any command: with gunicorn in the environment it has to be ready for `run.sh gunicorn …`.
+    let both = shop()
+        .with("gunicorn", "27.0.1")
+        .started(ServerKind::Uvicorn, StartMethod::Spawn, &["uvicorn", "app:app"]);
+    assert!(file(&both.plan().unwrap(), "gunicorn.conf.py").is_some() && text(&both, "run.sh").contains("gunicorn.conf.py"));
     // Slow starters are not killed by uvicorn after 5 s.
     assert!(text(&uvicorn, "run.sh").contains("UVICORN_TIMEOUT_WORKER_HEALTHCHECK=30\n"));
 }

@@ -22,6 +22,16 @@ impl Hook {
         }
     }
 
+    /// Why it is written, one sentence.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Gunicorn => {
+                "each worker gets an exporter of its own after the fork and sends its last spans before it ends; your own configuration and hooks still run"
+            }
+        }
+    }
+
     /// What it holds.
     #[must_use]
     pub const fn text(self) -> &'static str {

@@ -61,12 +61,12 @@ pub(super) fn steps(input: &Input<'_>) -> Result<Vec<Step>> {
             0o644,
         ));
     }
-    if let Some(hook) = hook(row) {
+    if let Some(hook) = hooks(input).next() {
         let title = format!("write the worker hooks .signoz/{}", hook.file());
         steps.push(file(
             "write.worker-hooks",
             &title,
-            row.why,
+            hook.why(),
             &own.join(hook.file()),
             hook.text(),
             0o644,
@@ -77,7 +77,7 @@ pub(super) fn steps(input: &Input<'_>) -> Result<Vec<Step>> {
         "write the run script .signoz/run.sh",
         row.why,
         &own.join("run.sh"),
-        &run_script(input, row)?,
+        &run_script(input)?,
         0o755,
     ));
     // A file without our first line is the person's: the answers came from it, and its comments are theirs.
@@ -107,24 +107,33 @@ fn file(id: &str, title: &str, why: &str, path: &Path, text: &str, mode: u32) ->
     }
 }
 
-/// The file of worker hooks that a row needs.
-fn hook(row: &Launch) -> Option<Hook> {
-    row.adds.iter().find_map(|word| match word {
+/// Rows for servers that can be started here: the saved one, and those that are installed, since the run script takes any
+/// command.
+fn startable<'a>(input: &'a Input<'_>) -> impl Iterator<Item = &'static Launch> + use<'a> {
+    let installed = &input.detection.installed;
+    let saved = input.server.kind;
+    launch::TABLE
+        .iter()
+        .filter(move |row| row.server == saved || installed.contains_key(row.server.as_str()))
+}
+
+/// Files of worker hooks that these servers need.
+fn hooks(input: &Input<'_>) -> impl Iterator<Item = Hook> {
+    startable(input).flat_map(|row| row.adds).filter_map(|word| match word {
         Word::Hook(hook) => Some(*hook),
         Word::Text(_) => None,
     })
 }
 
-fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
+fn run_script(input: &Input<'_>) -> Result<String> {
     let bin = input
         .python
         .interpreter
         .parent()
         .filter(|_| input.python.virtualenv.is_some() || input.python.kind == EnvironmentKind::Conda);
     let inside = bin.and_then(|bin| bin.strip_prefix(input.project).ok());
-    let mut variables: Vec<(String, String)> = row
-        .variables
-        .iter()
+    let mut variables: Vec<(String, String)> = startable(input)
+        .flat_map(|row| row.variables)
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let beyond = coverage::beyond_range(input.coverage);
@@ -147,7 +156,7 @@ fn run_script(input: &Input<'_>, row: &Launch) -> Result<String> {
         variables.push(("DJANGO_SETTINGS_MODULE".to_owned(), settings.module.clone()));
     }
     let rows: Vec<minijinja::Value> = launch::additions()
-        .filter(|other| hook(other) == hook(row))
+        .filter(|other| startable(input).any(|row| row.programs == other.programs))
         .map(|other| {
             let adds: Vec<minijinja::Value> = other
                 .adds
