@@ -30,7 +30,7 @@ const HOSTILE: [&str; 16] = [
     "*",
     "a\nb",
     "~",
-    "${HOME}!#;&|<>",
+    "$!#;&|<>",
 ];
 
 /// Every POSIX shell of this machine that a start script meets in practice.
@@ -93,6 +93,25 @@ fn with_hostile(command: &[&str]) -> Vec<&'static str> {
         .collect();
     words.extend(HOSTILE);
     words
+}
+
+#[test]
+fn a_variable_of_the_command_is_looked_up_when_the_app_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = ["sh", "-c", SHOW, "show", "0.0.0.0:$PORT"];
+    let script = scenario(folder.path())
+        .started(ServerKind::Unknown, StartMethod::Single, &command)
+        .write();
+    for shell in shells() {
+        let found = shown(&run(&shell, &script, &[], folder.path(), &[("PORT", "8123")]));
+        assert_eq!(found.words, ["0.0.0.0:8123"], "{shell:?}");
+        let missing = run(&shell, &script, &[], folder.path(), &[]);
+        assert!(!missing.status.success());
+        assert!(
+            String::from_utf8_lossy(&missing.stderr).contains("PORT: the start command needs this variable"),
+            "{shell:?}"
+        );
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn render_with(templates: &[(&'static str, &'static str)], name: &str, context: 
         );
         environment.set_formatter(only_quoted);
         environment.add_filter("sh", |text: String| quoted(shell(&text)));
+        environment.add_filter("word", |text: String| quoted(word(&text)));
         environment.add_filter("bare", |text: String| bare(&text));
         environment.add_filter("comment", |text: String| comment(&text));
         for (name, source) in templates {
@@ -76,6 +77,45 @@ pub fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// A word of a start command: `$NAME` and `${NAME}` are looked up when the app starts, as a Procfile or a shell would;
+/// everything else, `$(…)` included, is taken literally. A word with white space is a script of its own (`sh -c`) and
+/// looks its variables up by itself.
+#[must_use]
+pub fn word(text: &str) -> String {
+    if text.contains(char::is_whitespace) {
+        return shell(text);
+    }
+    let mut written = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        let (before, after) = (&rest[..at], &rest[at + 1..]);
+        let braced = after
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'))
+            .map(|(name, tail)| (name, tail));
+        let (name, tail) = braced.unwrap_or_else(|| {
+            let end = after
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(after.len());
+            after.split_at(end)
+        });
+        let is_name =
+            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let (literal, next) = if is_name { (before, tail) } else { (&rest[..=at], after) };
+        if !literal.is_empty() {
+            written.push_str(&shell(literal));
+        }
+        if is_name {
+            written.push_str(&format!("\"${{{name}:?the start command needs this variable}}\""));
+        }
+        rest = next;
+    }
+    if !rest.is_empty() || written.is_empty() {
+        written.push_str(&shell(rest));
+    }
+    written
+}
+
 /// A word that needs no quoting in any language; anything else is an error.
 fn bare(text: &str) -> std::result::Result<Value, minijinja::Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-. |".contains(c);
@@ -110,6 +150,18 @@ mod tests {
         );
         let error = render_with(&[("x.j2", "echo {{ nmae | sh }}")], "x.j2", context! { name => "a" }).unwrap_err();
         assert!(error.to_string().contains("undefined"), "{error}");
+    }
+
+    #[test]
+    fn variables_of_a_start_command_are_looked_up_and_nothing_else_is() {
+        let port = "\"${PORT:?the start command needs this variable}\"";
+        assert_eq!(word("0.0.0.0:$PORT"), format!("0.0.0.0:{port}"));
+        assert_eq!(word("${PORT}/x"), format!("{port}/x"));
+        assert_eq!(word("$(touch x)"), "'$''(touch x)'");
+        assert_eq!(word("a$"), "'a$'");
+        assert_eq!(word("${A-b}"), "'$''{A-b}'");
+        assert_eq!(word("for i in 1 2; do echo $i; done"), "'for i in 1 2; do echo $i; done'");
+        assert_eq!(word(""), "''");
     }
 
     #[test]

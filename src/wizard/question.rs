@@ -1,6 +1,7 @@
 //! Every answer that set-up needs: its title, help, flag and variable, what is suggested, and whether it can stay open.
 
 use crate::domain::answers::{Answers, Destination, Draft};
+use crate::domain::plan::Content;
 use crate::domain::{Detection, InstrumentationSet, Protocol, ServiceName, Target};
 use crate::error::{Error, Result};
 
@@ -73,7 +74,12 @@ pub fn suggest(detection: &Detection, folder: &str) -> Draft {
         service_name: service_name(folder),
         protocol: Some(Protocol::default()),
         instrumentation: Some(InstrumentationSet::default()),
-        command: detection.servers.first().map(|server| server.command.clone()),
+        // A masked secret cannot be started; the person has to say the command.
+        command: detection
+            .servers
+            .first()
+            .map(|server| server.command.clone())
+            .filter(|words| !words.iter().any(|word| word.contains(Content::MASK))),
         ..Draft::default()
     }
 }
