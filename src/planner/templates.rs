@@ -157,7 +157,8 @@ mod tests {
         let port = "\"${PORT:?the start command needs this variable}\"";
         assert_eq!(word("0.0.0.0:$PORT"), format!("0.0.0.0:{port}"));
         assert_eq!(word("${PORT}/x"), format!("{port}/x"));
-        assert_eq!(word("$(touch x)"), "'$''(touch x)'");
+        assert_eq!(word("$(touch x)"), "'$(touch x)'");
+        assert_eq!(word("$(x)"), "'$''(x)'");
         assert_eq!(word("a$"), "'a$'");
         assert_eq!(word("${A-b}"), "'$''{A-b}'");
         assert_eq!(word("for i in 1 2; do echo $i; done"), "'for i in 1 2; do echo $i; done'");
