@@ -1,6 +1,6 @@
 //! Load for OTLP receivers: a fixed number of spans in ready-made batches, over gRPC or HTTP, as fast as they are taken.
 //!
-//! `otlp_load serve` runs the embedded receiver until standard input ends;
+//! `otlp_load serve` runs the embedded receiver until standard input ends, and looks at it ten times a second as a live view does;
 //! `otlp_load grpc|http ENDPOINT SPANS CONNECTIONS` sends and prints spans per second.
 #![allow(clippy::print_stdout, reason = "a command-line tool")]
 
@@ -36,6 +36,13 @@ fn main() -> Result<(), Failure> {
         ["serve"] => {
             let tap = Tap::start(runtime.handle(), TapOptions::default()).map_err(|error| error.to_string())?;
             println!("{} {}", tap.grpc_endpoint(), tap.http_endpoint());
+            let ledger = tap.ledger();
+            std::thread::spawn(move || {
+                loop {
+                    std::thread::sleep(Duration::from_millis(100));
+                    std::hint::black_box((ledger.newest(50), ledger.by_process(), ledger.totals()));
+                }
+            });
             std::io::stdin().read_to_end(&mut Vec::new())?;
             println!("{:?}", tap.ledger().totals());
             Ok(())

@@ -127,10 +127,10 @@ async fn attempt(forward: &Forward, trust: &Trust, session: &mut Option<Session>
             };
             let connection = dial(&route, &mut |_| {})
                 .await
-                .map_err(|failure| failed(format!("{:?} of {}: {:?}", failure.stage, failure.at, failure.cause), true))?;
+                .map_err(|failure| failed(failure.to_string(), true))?;
             Session::start(connection, talk, deadline)
                 .await
-                .map_err(|none| failed(format!("{:?}", none.cause), true))?
+                .map_err(|none| failed(none.cause.to_string(), true))?
         }
     };
     let request = otlp::request(&forward.endpoint, forward.protocol, signal, forward.key.as_ref(), message, false)
@@ -138,7 +138,7 @@ async fn attempt(forward: &Forward, trust: &Trust, session: &mut Option<Session>
     let answer = open
         .send(request, deadline, 64 * 1024)
         .await
-        .map_err(|none| failed(format!("no answer: {:?}", none.cause), true))?;
+        .map_err(|none| failed(format!("no answer: {}", none.cause), true))?;
     *session = Some(open);
     let refused = match (answer.status, forward.protocol, otlp::grpc_status(&answer)) {
         (200, Protocol::Grpc, Some(status)) if status.code == 0 => return Ok(()),

@@ -1,16 +1,17 @@
 //! What arrived: every span with the process that sent it. Counts copies; never miscounts to save memory.
 //!
-//! Counters are exact for everything received. Full records are kept for the newest spans only, so that a receiver
-//! that runs for days stays small.
+//! Counters are exact for everything received. The newest messages are kept, so that a receiver that runs for days stays
+//! small, and their records are made when somebody looks at them, so that receiving stays cheap.
 
+use super::decode::{self, Arrival, Resource};
 use super::recent::Recent;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Full records that are kept, newest first to stay.
+/// Spans that are kept, the newest; a message is forgotten as a whole.
 pub const KEPT_SPANS: usize = 200_000;
-/// Text and records that are kept, in bytes (about); whichever of the two bounds comes first.
+/// Messages and records that are kept, in bytes (about); whichever of the two bounds comes first.
 pub const KEPT_BYTES: usize = 128 * 1024 * 1024;
 /// Services whose resource is remembered.
 const KEPT_RESOURCES: usize = 1_000;
@@ -110,7 +111,12 @@ pub struct Ledger {
 
 #[derive(Debug, Default)]
 struct Inner {
-    spans: VecDeque<SpanRecord>,
+    /// Records that somebody looked at; older than all that is unread.
+    read: VecDeque<SpanRecord>,
+    unread: VecDeque<Unread>,
+    /// Spans in `unread`.
+    unread_spans: usize,
+    /// About how much memory both take, in bytes.
     weight: usize,
     seen: Recent,
     processes: BTreeMap<Option<u32>, ProcessCount>,
@@ -119,44 +125,76 @@ struct Inner {
     totals: Totals,
 }
 
+/// A message that nobody has looked at yet.
+#[derive(Debug)]
+struct Unread {
+    content: Content,
+    spans: usize,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// A checked export in protobuf, and the process that sent it.
+    Export(Box<[u8]>, Option<u32>),
+    Records(Vec<SpanRecord>),
+}
+
+impl Unread {
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match &self.content {
+                Content::Export(bytes, _) => bytes.len(),
+                Content::Records(records) => records.iter().map(SpanRecord::weight).sum(),
+            }
+    }
+}
+
+/// What fell out of memory.
+enum Forgotten {
+    Message(#[expect(dead_code, reason = "kept only to be dropped late")] Unread),
+    Record(#[expect(dead_code, reason = "kept only to be dropped late")] SpanRecord),
+}
+
 impl Ledger {
     /// Adds what one export call carried.
-    pub fn add(&self, spans: Vec<SpanRecord>, resources: Vec<(String, BTreeMap<String, String>)>) {
-        let weights: Vec<usize> = spans.iter().map(SpanRecord::weight).collect();
-        let mut forgotten = Vec::new();
+    pub fn add(&self, spans: Vec<SpanRecord>, resources: Vec<Resource>) {
+        let arrivals: Vec<(Option<u32>, Arrival)> = spans
+            .iter()
+            .map(|span| {
+                let server = span.kind == SpanKind::Server;
+                let span_id = span.span_id;
+                (span.process, Arrival { span_id, server })
+            })
+            .collect();
+        self.take(arrivals.into_iter(), resources, Content::Records(spans));
+    }
+
+    /// Adds a checked export in protobuf, with what was read of it.
+    pub(super) fn add_export(&self, export: Box<[u8]>, process: Option<u32>, spans: &[Arrival], resources: Vec<Resource>) {
+        let arrivals = spans.iter().map(|arrival| (process, *arrival));
+        self.take(arrivals, resources, Content::Export(export, process));
+    }
+
+    fn take(&self, arrivals: impl ExactSizeIterator<Item = (Option<u32>, Arrival)>, resources: Vec<Resource>, content: Content) {
+        let message = Unread {
+            content,
+            spans: arrivals.len(),
+        };
+        let weight = message.weight();
         let mut inner = self.lock();
-        let state = &mut *inner;
-        state.totals.spans += spans.len() as u64;
-        state.totals.revision += 1;
-        for (span, weight) in spans.into_iter().zip(weights) {
-            let arrivals = state.seen.count(span.span_id);
-            let process = state.processes.entry(span.process).or_default();
-            process.spans += 1;
-            if arrivals == 1 {
-                process.unique += 1;
-                process.server += u64::from(span.kind == SpanKind::Server);
-            } else {
-                process.copies += 1;
-                state.totals.copies += 1;
-                state.totals.duplicated += u64::from(arrivals == 2);
-            }
-            state.weight += weight;
-            state.spans.push_back(span);
-        }
-        while state.spans.len() > KEPT_SPANS || (state.weight > KEPT_BYTES && state.spans.len() > 1) {
-            if let Some(oldest) = state.spans.pop_front() {
-                state.weight -= oldest.weight();
-                forgotten.push(oldest);
-            }
-        }
+        inner.count(arrivals);
+        inner.weight += weight;
+        inner.unread_spans += message.spans;
+        inner.unread.push_back(message);
+        let forgotten = inner.forget();
         for (service, attributes) in resources {
-            if state.resources.len() < KEPT_RESOURCES || state.resources.contains_key(&service) {
-                state.resources.insert(service, attributes);
+            if inner.resources.len() < KEPT_RESOURCES || inner.resources.contains_key(&service) {
+                inner.resources.insert(service, attributes);
             }
         }
         drop(inner);
         self.arrived.notify_all();
-        // Freeing many small texts takes longer than counting them: not while others wait for the lock.
+        // Freeing takes longer than counting: not while others wait for the lock.
         drop(forgotten);
     }
 
@@ -189,21 +227,39 @@ impl Ledger {
     /// A copy of the kept records, in order of arrival, repeated spans included.
     #[must_use]
     pub fn spans(&self) -> Vec<SpanRecord> {
-        self.lock().spans.iter().cloned().collect()
+        self.lock().records().to_vec()
     }
 
-    /// A copy of the newest kept records, oldest of them first.
+    /// A copy of the newest kept records, oldest of them first; cheap, also while much arrives.
     #[must_use]
     pub fn newest(&self, count: usize) -> Vec<SpanRecord> {
         let inner = self.lock();
-        let skip = inner.spans.len().saturating_sub(count);
-        inner.spans.iter().skip(skip).cloned().collect()
+        let mut newest: VecDeque<SpanRecord> = VecDeque::new();
+        for message in inner.unread.iter().rev() {
+            if newest.len() >= count {
+                break;
+            }
+            let mut records = Vec::with_capacity(message.spans);
+            match &message.content {
+                Content::Export(bytes, process) => decode::records(bytes, *process, |record| records.push(record)),
+                Content::Records(kept) => records.extend(kept.iter().cloned()),
+            }
+            records.into_iter().rev().for_each(|record| newest.push_front(record));
+        }
+        for record in inner.read.iter().rev().take(count.saturating_sub(newest.len())) {
+            newest.push_front(record.clone());
+        }
+        let surplus = newest.len().saturating_sub(count);
+        newest.into_iter().skip(surplus).collect()
     }
 
     /// The kept records of one trace, each span once, by start time.
     #[must_use]
     pub fn trace(&self, trace_id: [u8; 16]) -> Vec<SpanRecord> {
-        let mut spans: Vec<SpanRecord> = self.lock().spans.iter().filter(|span| span.trace_id == trace_id).cloned().collect();
+        let mut inner = self.lock();
+        let of_trace = inner.records().iter().filter(|span| span.trace_id == trace_id);
+        let mut spans: Vec<SpanRecord> = of_trace.cloned().collect();
+        drop(inner);
         spans.sort_by_key(|span| (span.start_ns, span.span_id));
         spans.dedup_by_key(|span| span.span_id);
         spans
@@ -242,11 +298,7 @@ impl Ledger {
     /// All counters.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let inner = self.lock();
-        Totals {
-            kept: inner.spans.len() as u64,
-            ..inner.totals
-        }
+        self.lock().totals()
     }
 
     /// Waits until `done` says so, looking again at each arrival; false when the time is up first.
@@ -254,7 +306,7 @@ impl Ledger {
         let end = Instant::now() + limit;
         let mut inner = self.lock();
         loop {
-            if done(inner.spans.make_contiguous()) {
+            if done(inner.records()) {
                 return true;
             }
             let Some(left) = end.checked_duration_since(Instant::now()) else {
@@ -271,10 +323,7 @@ impl Ledger {
             .arrived
             .wait_timeout_while(inner, limit, |inner| inner.totals.revision <= revision)
             .unwrap_or_else(PoisonError::into_inner);
-        Totals {
-            kept: inner.spans.len() as u64,
-            ..inner.totals
-        }
+        inner.totals()
     }
 
     fn count(&self, change: impl FnOnce(&mut Totals)) {
@@ -287,6 +336,66 @@ impl Ledger {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn totals(&self) -> Totals {
+        Totals {
+            kept: (self.read.len() + self.unread_spans) as u64,
+            ..self.totals
+        }
+    }
+
+    fn count(&mut self, arrivals: impl ExactSizeIterator<Item = (Option<u32>, Arrival)>) {
+        self.totals.spans += arrivals.len() as u64;
+        self.totals.revision += 1;
+        for (process, arrival) in arrivals {
+            let times = self.seen.count(arrival.span_id);
+            let process = self.processes.entry(process).or_default();
+            process.spans += 1;
+            if times == 1 {
+                process.unique += 1;
+                process.server += u64::from(arrival.server);
+            } else {
+                process.copies += 1;
+                self.totals.copies += 1;
+                self.totals.duplicated += u64::from(times == 2);
+            }
+        }
+    }
+
+    /// Makes room, oldest first; the newest message stays whatever its size.
+    fn forget(&mut self) -> Vec<Forgotten> {
+        let mut forgotten = Vec::new();
+        while (self.read.len() + self.unread_spans > KEPT_SPANS || self.weight > KEPT_BYTES) && self.read.len() + self.unread.len() > 1 {
+            if let Some(record) = self.read.pop_front() {
+                self.weight -= record.weight();
+                forgotten.push(Forgotten::Record(record));
+            } else if let Some(message) = self.unread.pop_front() {
+                self.weight -= message.weight();
+                self.unread_spans -= message.spans;
+                forgotten.push(Forgotten::Message(message));
+            }
+        }
+        forgotten
+    }
+
+    /// All kept records; makes those of the unread messages first.
+    fn records(&mut self) -> &[SpanRecord] {
+        while let Some(message) = self.unread.pop_front() {
+            self.weight -= message.weight();
+            self.unread_spans -= message.spans;
+            let before = self.read.len();
+            match message.content {
+                Content::Export(bytes, process) => decode::records(&bytes, process, |record| self.read.push_back(record)),
+                Content::Records(records) => self.read.extend(records),
+            }
+            self.weight += self.read.range(before..).map(SpanRecord::weight).sum::<usize>();
+            // A record takes more memory than its part of a message.
+            drop(self.forget());
+        }
+        self.read.make_contiguous()
     }
 }
 
@@ -342,6 +451,13 @@ mod tests {
         assert_eq!((totals.spans, totals.kept), (all, KEPT_SPANS as u64));
         assert_eq!(ledger.newest(1)[0].start_ns, all - 1);
         assert_eq!(ledger.by_process()[&Some(1)].unique, all);
+        let newest = ledger.newest(1_500);
+        assert_eq!((newest.len(), newest[0].start_ns), (1_500, all - 1_500));
+        assert_eq!(ledger.spans()[0].start_ns, 5_000);
+        ledger.add(vec![span(all, 1)], Vec::new());
+        let newest: Vec<u64> = ledger.newest(2).iter().map(|span| span.start_ns).collect();
+        assert_eq!(newest, [all - 1, all]);
+        assert_eq!(ledger.totals().kept, KEPT_SPANS as u64);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod ledger;
 mod receive;
 mod recent;
 pub mod waterfall;
+mod wire;
 
 use crate::domain::IngestionKey;
 use crate::domain::target::{Endpoint, Protocol, Scheme};

@@ -84,14 +84,19 @@ impl Receiver {
     /// Takes an unpacked message; the number of spans that could not be recorded.
     pub(super) fn take(&self, signal: Signal, encoding: Encoding, message: Bytes, process: Option<u32>) -> Result<i64, Refusal> {
         let mut rejected = 0;
-        // JSON is passed on as protobuf, the one encoding that every endpoint takes.
+        // JSON is kept and passed on as protobuf, the one encoding that every endpoint takes.
         let repacked = match signal {
             Signal::Traces => {
-                let request: ExportTraceServiceRequest = read(encoding, &message)?;
-                let repacked = self.repack(encoding, &request);
-                let spans = decode::spans(request, process);
-                rejected = spans.rejected;
-                self.ledger.add(spans.records, spans.resources);
+                let repacked: Option<Bytes> = match encoding {
+                    Encoding::Protobuf => None,
+                    Encoding::Json => Some(read::<ExportTraceServiceRequest>(encoding, &message)?.encode_to_vec().into()),
+                };
+                let export = repacked.as_ref().unwrap_or(&message);
+                let arrivals = decode::arrivals(export).map_err(|error| Refusal::Malformed(error.0.to_owned()))?;
+                rejected = arrivals.rejected;
+                // A copy: the message may be a small part of a large buffer.
+                self.ledger
+                    .add_export(export.as_ref().into(), process, &arrivals.spans, arrivals.resources);
                 repacked
             }
             Signal::Metrics => {

@@ -6,7 +6,7 @@ pub mod answers;
 pub mod clock;
 mod codes;
 mod log;
-pub(super) mod obstacles;
+mod obstacles;
 mod span;
 
 use crate::domain::event::Observer;

@@ -2,6 +2,7 @@
 //!
 //! May never turn certificate verification off, wait without a deadline, or decide what a failure means for the person.
 
+mod failure;
 pub mod http;
 pub mod otlp;
 pub mod proxy;
@@ -10,6 +11,9 @@ pub mod trust;
 pub mod x509;
 
 use crate::domain::target::{Endpoint, Scheme};
+pub use failure::{Cause, Failure};
+
+use failure::cause;
 use proxy::Proxy;
 use std::future::Future;
 use std::io;
@@ -77,66 +81,6 @@ pub enum Seen {
         /// The chain ends at a root that every client knows, not only this machine.
         public: bool,
     },
-}
-
-/// Why a stage failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// The resolver says no; its words.
-    NoSuchHost(String),
-    /// Nobody listens.
-    Refused,
-    /// No route, host down.
-    Unreachable(String),
-    /// The deadline came first.
-    TimedOut,
-    /// The proxy answered with this status instead of opening a tunnel.
-    ProxyStatus(u16),
-    /// The proxy did not speak HTTP.
-    ProxyProtocol(String),
-    /// The other end does not speak TLS.
-    NotTls,
-    /// The certificate chain ends at an unknown issuer.
-    UnknownIssuer {
-        /// The issuer as the certificate names it.
-        issuer: Option<String>,
-    },
-    /// The certificate is for other names.
-    WrongName {
-        /// The names that it is for.
-        names: Vec<String>,
-    },
-    /// The certificate has expired.
-    Expired {
-        /// How long ago.
-        by: Duration,
-    },
-    /// The certificate is not valid yet.
-    NotYetValid {
-        /// For how long still.
-        by: Duration,
-    },
-    /// Another objection to the certificate.
-    BadCertificate(String),
-    /// The server does not offer the application protocol that was asked for.
-    NoApplicationProtocol,
-    /// Another failure of the handshake.
-    Handshake(String),
-    /// The connection ended.
-    Closed,
-    /// Anything else that the operating system said.
-    Io(String),
-}
-
-/// A stage that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Which.
-    pub stage: Stage,
-    /// Why.
-    pub cause: Cause,
-    /// The address that it was about, as text.
-    pub at: String,
 }
 
 /// Where to dial and how.
@@ -283,21 +227,6 @@ async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<(TcpStre
         }
     }
     Err(last)
-}
-
-/// An operating-system error as a cause.
-pub(crate) fn cause(error: &io::Error) -> Cause {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Cause::Refused,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
-            Cause::Unreachable(error.kind().to_string())
-        }
-        io::ErrorKind::TimedOut => Cause::TimedOut,
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
-            Cause::Closed
-        }
-        _ => Cause::Io(error.kind().to_string()),
-    }
 }
 
 /// Gives up at the deadline.

@@ -7,7 +7,7 @@ use crate::domain::target::Scheme;
 use crate::domain::{Endpoint, Outcome, Protocol, Region};
 use crate::system::net::http::NoAnswer;
 use crate::system::net::sniff::{self, Speaks};
-use crate::system::net::{Cause, Failure, Route, Stage, dial, shown};
+use crate::system::net::{Cause, Failure, Route, Stage, dial};
 
 /// What to do when the machine trusts an authority that Python does not.
 pub(super) const NAME_THE_AUTHORITY: &str =
@@ -87,7 +87,7 @@ impl Probe<'_> {
             ),
             other => failed(
                 "accepted",
-                format!("{endpoint} answered with something that cannot be read: {}", words(other)),
+                format!("{endpoint} answered with something that cannot be read: {}", other),
                 "check that an OTLP receiver listens there, and try the other protocol with `--protocol`",
             ),
         }
@@ -96,7 +96,7 @@ impl Probe<'_> {
     fn no_address(&self, failure: &Failure) -> Verdict {
         let why = match &failure.cause {
             Cause::TimedOut => "the resolver does not answer".to_owned(),
-            cause => words(cause),
+            cause => cause.to_string(),
         };
         let remedy = if let Some(proxy) = &self.proxy {
             format!("correct the host in `{}`", proxy.variable)
@@ -121,7 +121,7 @@ impl Probe<'_> {
         };
         let (detail, remedy) = match (&self.proxy, &failure.cause) {
             (Some(proxy), cause) => (
-                format!("the proxy {proxy} cannot be reached: {}", words(cause)),
+                format!("the proxy {proxy} cannot be reached: {}", cause),
                 format!(
                     "correct or unset `{}`, or except the endpoint with `no_proxy={}`",
                     proxy.variable,
@@ -141,8 +141,7 @@ impl Probe<'_> {
             (None, cause) => (
                 format!(
                     "no connection to {}: {}; a firewall or security group may stop outgoing connections",
-                    failure.at,
-                    words(cause)
+                    failure.at, cause
                 ),
                 format!(
                     "allow outgoing TCP to port {}, or set `https_proxy` where only a proxy has access",
@@ -197,7 +196,7 @@ impl Probe<'_> {
                 "a firewall or proxy may stop TLS to it; check host and port in `--endpoint`".to_owned(),
             ),
             cause => (
-                format!("no TLS with {}: {}{problems}", failure.at, words(cause)),
+                format!("no TLS with {}: {}{problems}", failure.at, cause),
                 "check host and port in `--endpoint`; `openssl s_client -connect HOST:PORT` shows the certificate".to_owned(),
             ),
         };
@@ -293,7 +292,7 @@ fn no_tunnel(failure: &Failure) -> Verdict {
             "check the endpoint's host, and that the proxy resolves and reaches it".to_owned(),
         ),
         cause => (
-            format!("the proxy {proxy} opened no tunnel: {}", words(cause)),
+            format!("the proxy {proxy} opened no tunnel: {}", cause),
             "check that an HTTP proxy listens there, or except the endpoint with `no_proxy`".to_owned(),
         ),
     };
@@ -306,26 +305,4 @@ fn with_scheme(endpoint: &Endpoint, scheme: Scheme) -> String {
         ..endpoint.clone()
     }
     .to_string()
-}
-
-/// A cause in words.
-pub(in crate::verify) fn words(cause: &Cause) -> String {
-    match cause {
-        Cause::Refused => "the connection was refused".to_owned(),
-        Cause::TimedOut => "no answer in time".to_owned(),
-        Cause::Closed => "the connection was closed".to_owned(),
-        Cause::ProxyStatus(status) => format!("HTTP {status}"),
-        Cause::NoSuchHost(text)
-        | Cause::Unreachable(text)
-        | Cause::ProxyProtocol(text)
-        | Cause::BadCertificate(text)
-        | Cause::Handshake(text)
-        | Cause::Io(text) => shown(text),
-        Cause::NotTls => "it does not speak TLS".to_owned(),
-        Cause::UnknownIssuer { .. } => "unknown issuer".to_owned(),
-        Cause::WrongName { .. } => "the certificate is for another name".to_owned(),
-        Cause::Expired { .. } => "the certificate has expired".to_owned(),
-        Cause::NotYetValid { .. } => "the certificate is not valid yet".to_owned(),
-        Cause::NoApplicationProtocol => "no common application protocol".to_owned(),
-    }
 }

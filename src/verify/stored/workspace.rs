@@ -8,7 +8,6 @@ use crate::system::net::http::{Answer, Session, Talk};
 use crate::system::net::proxy::{self, Choice, Proxy};
 use crate::system::net::trust::Trust;
 use crate::system::net::{Route, dial, shown};
-use crate::verify::endpoint::obstacles::words;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
@@ -177,7 +176,7 @@ impl Workspace<'_> {
         let answer = session
             .send(request, deadline, 4 << 20)
             .await
-            .map_err(|none| Look::NotYet(format!("; the last answer was none: {}", words(&none.cause))))?;
+            .map_err(|none| Look::NotYet(format!("; the last answer was none: {}", none.cause)))?;
         self.session = Some(session);
         Ok(answer)
     }
@@ -197,10 +196,10 @@ impl Workspace<'_> {
         };
         let connection = dial(&route, &mut |_| {})
             .await
-            .map_err(|failure| unreachable(format!("{}: {}", failure.at, words(&failure.cause))))?;
+            .map_err(|failure| unreachable(failure.to_string()))?;
         Session::start(connection, Talk::Http1, deadline)
             .await
-            .map_err(|none| unreachable(words(&none.cause)))
+            .map_err(|none| unreachable(none.cause.to_string()))
     }
 
     fn request(&self, path: &str, body: &Value) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
