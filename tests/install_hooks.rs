@@ -8,10 +8,6 @@ mod pythons;
 use pythons::Making;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
-
-/// They measure how long things take to end, so that they must not hold each other up.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The tests of the Python files, under a real SDK.
 fn python_hooks(minor: u32, name: &str, packages: &[&str]) {
@@ -20,7 +16,6 @@ fn python_hooks(minor: u32, name: &str, packages: &[&str]) {
         eprintln!("not run: this machine has no Python 3.{minor}");
         return;
     };
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let environment = pythons::environment(name, interpreter, Making::Uv, packages);
     let output = Command::new(environment.python())
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"])

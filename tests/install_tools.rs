@@ -291,6 +291,7 @@ fn a_pdm_project_there_and_back() {
         &case.project(),
     );
     output(&[&Case::tool("pdm"), "install", "-q"], &case.project());
+    let _ = fs::remove_dir_all(case.project().join(".cache"));
     case.there_and_back(&environment(python.virtualenv.as_ref().unwrap(), PackageTool::Pdm));
 }
 
@@ -364,7 +365,7 @@ fn why_a_resolver_failed_is_one_line_with_a_remedy() {
     let project = case.project();
     fs::write(
         project.join(".venv/pip.conf"),
-        format!("[global]\nindex-url = http://user:canary@127.0.0.1:{port}/simple\nretries = 0\n"),
+        format!("[global]\nindex-url = http://user:canary@127.0.0.1:{port}/simple\nretries = 1\n"),
     )
     .unwrap();
     fs::write(

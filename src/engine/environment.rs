@@ -2,7 +2,7 @@
 //!
 //! May never remove or move what the person installed since.
 
-use super::journal::{Journal, Receipt, ToolFile};
+use super::journal::{Before, Journal, Receipt, ToolFile};
 use super::revert::{Outcome, by_hand, is_before, put_back as put_back_file};
 use super::snapshot;
 use super::undo::Kept;
@@ -121,6 +121,12 @@ pub(crate) fn put_back(system: &System, journal: &Journal, receipt: &Receipt, ob
             Outcome::PutBack(line) => said.push(line),
             Outcome::Nothing => {}
             Outcome::Kept(one) => kept = Some(one),
+        }
+        if matches!(file.before, Before::Absent) {
+            let inside = |folder: &&Path| folder.starts_with(target.project) && *folder != target.project;
+            for folder in file.path.ancestors().skip(1).take_while(inside) {
+                let _ = system.files.remove_folder(folder);
+            }
         }
     }
     if !delta.foreign.is_empty() {

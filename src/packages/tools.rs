@@ -83,7 +83,8 @@ pub const TABLE: [Row; 7] = [
         tool: PackageTool::Pdm,
         install: &["{program}", "add", "{packages}"],
         offline: &[],
-        edits: &["pyproject.toml", "pdm.lock", ".pdm-python"],
+        // The last one is a note of its HTTP cache, which some releases of pdm leave in the current folder.
+        edits: &["pyproject.toml", "pdm.lock", ".pdm-python", ".cache/hishel/.gitignore"],
         variables: &[
             ("VIRTUAL_ENV", "{environment}"),
             ("PDM_NON_INTERACTIVE", "1"),

@@ -48,31 +48,30 @@ pub fn output(words: &[&str], directory: &Path) -> String {
     text
 }
 
-/// The tools, and what has to be beside them: pdm up to 2.29.4 does not start with hishel 2.
-const TOOLS: [(&str, &[&str]); 4] = [("uv", &[]), ("poetry", &[]), ("pdm", &["hishel<2"]), ("pipenv", &[])];
+/// The tools, and what is installed for each: pdm starts with the releases that it was tested with only.
+const TOOLS: [(&str, &str); 4] = [("uv", "uv"), ("poetry", "poetry"), ("pdm", "pdm[locked]"), ("pipenv", "pipenv")];
 
 /// The folders with the programs `uv`, `poetry`, `pdm` and `pipenv`; made once, each with dependencies of its own.
 pub fn tools() -> Option<&'static [PathBuf]> {
     static FOLDERS: OnceLock<Option<Vec<PathBuf>>> = OnceLock::new();
     FOLDERS
-        .get_or_init(|| TOOLS.into_iter().map(|(name, with)| tool(name, with)).collect())
+        .get_or_init(|| TOOLS.into_iter().map(|(name, package)| tool(name, package)).collect())
         .as_deref()
 }
 
-fn tool(name: &str, with: &[&str]) -> Option<PathBuf> {
+fn tool(name: &str, package: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package-tools").join(name);
     let done = folder.join("complete");
-    if !done.is_file() {
+    if fs::read_to_string(&done).ok().as_deref() != Some(package) {
         let python = interpreter("3.11").or_else(|| interpreter("3.12"))?;
         let made = Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder).status();
         let filled = Command::new(folder.join("bin/python"))
-            .args(["-m", "pip", "install", "-q", name])
-            .args(with)
+            .args(["-m", "pip", "install", "-q", package])
             .status();
         if !made.is_ok_and(|status| status.success()) || !filled.is_ok_and(|status| status.success()) {
             return None;
         }
-        fs::write(done, "").ok()?;
+        fs::write(done, package).ok()?;
     }
     Some(folder.join("bin"))
 }
