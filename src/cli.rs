@@ -62,7 +62,7 @@ pub struct Cli {
     pub explain: Option<String>,
 
     /// Print a shell completion script
-    #[arg(long, group = "mode", value_name = "SHELL", help_heading = "Modes")]
+    #[arg(long, group = "mode", value_name = "SHELL", conflicts_with = "json", help_heading = "Modes")]
     pub completions: Option<Shell>,
 
     /// The way spans take; `direct` is straight to SigNoz

@@ -45,7 +45,8 @@ pub(super) fn given(context: &Context, project: &Path) -> Result<Draft> {
         ApiKey::parse,
     )?;
     let flags = cli.draft(key, api_key);
-    Ok(flags.or(variables(system)?).or(file(cli, project)?))
+    let variables = variables(system, &flags)?;
+    Ok(flags.or(variables).or(file(cli, project)?))
 }
 
 /// A credential from its file, or from its variable.
@@ -85,11 +86,17 @@ fn credential<T>(
     })
 }
 
-fn variables(system: &System) -> Result<Draft> {
+/// Variables that no flag has answered; the others are not even read.
+fn variables(system: &System, flags: &Draft) -> Result<Draft> {
+    let directed = flags.region.is_some() || flags.endpoint.is_some();
     let draft = Draft {
-        region: variable(system, "SIGNOZ_REGION")?,
-        endpoint: variable(system, "SIGNOZ_ENDPOINT")?,
-        service_name: variable(system, "OTEL_SERVICE_NAME")?,
+        region: if directed { None } else { variable(system, "SIGNOZ_REGION")? },
+        endpoint: if directed { None } else { variable(system, "SIGNOZ_ENDPOINT")? },
+        service_name: if flags.service_name.is_some() {
+            None
+        } else {
+            variable(system, "OTEL_SERVICE_NAME")?
+        },
         ..Draft::default()
     };
     if draft.region.is_some() && draft.endpoint.is_some() {

@@ -8,9 +8,10 @@ use crate::domain::answers::Draft;
 use crate::domain::report::{Level, Report};
 use crate::domain::{Event, IngestionKey};
 use crate::error::{Error, Kind, Result};
-use crate::system::{Invocation, System};
+use crate::system::{Invocation, RealCommands, System};
 use crate::tap::{Tap, TapOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The sample app.
 const FILES: [(&str, &str); 3] = [
@@ -45,9 +46,10 @@ pub(super) fn run(context: &Context) -> Result<Report> {
     // The demo's journal goes with the demo; the person's own variables stay out of it.
     let mut system = context.system.clone();
     system.state = folder.path().join("state");
-    system
-        .env
-        .retain(|name, _| !name.starts_with("OTEL_") && !name.starts_with("SIGNOZ_") && name != "VIRTUAL_ENV");
+    let theirs = |name: &str| name.starts_with("OTEL_") || name.starts_with("SIGNOZ_") || name == "VIRTUAL_ENV";
+    let hidden: Vec<String> = system.env.keys().filter(|name| theirs(name)).cloned().collect();
+    system.env.retain(|name, _| !theirs(name));
+    system.commands = Arc::new(RealCommands::new(system.cancel.clone()).hiding(hidden));
     let observer = |event| context.progress.event(&event);
 
     let mut report = Report::new("demo");
@@ -62,6 +64,7 @@ pub(super) fn run(context: &Context) -> Result<Report> {
     }
     .make(&observer)?;
 
+    let protocol = context.cli.protocol.unwrap_or_default();
     let key = IngestionKey::parse(&format!("demo-{:016x}", std::process::id())).map_err(|error| Error::failed(error.to_string()))?;
     let tap = Tap::start(
         &system.runtime,
@@ -71,11 +74,12 @@ pub(super) fn run(context: &Context) -> Result<Report> {
         },
     )?;
     let draft = Draft {
-        endpoint: Some(tap.grpc_endpoint()),
+        endpoint: Some(tap.endpoint(protocol)),
         key: Some(key),
         service_name: "demo-shop".parse().ok(),
         deployment_environment: "demo".parse().ok(),
         python: Some(python.clone()),
+        protocol: Some(protocol),
         instrumentation: context.cli.instrumentation,
         ..Draft::default()
     };
@@ -85,10 +89,9 @@ pub(super) fn run(context: &Context) -> Result<Report> {
         offline: context.cli.offline,
         observer: &observer,
     };
-    pipeline.run(draft, false, true, &mut report)?;
+    pipeline.run(draft, false, !context.cli.no_verify, &mut report)?;
     drop(tap);
 
-    let protocol = context.cli.protocol.unwrap_or_default();
     let rehearsed = Rehearsal {
         system: &system,
         project: &project,

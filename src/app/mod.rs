@@ -42,7 +42,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
         When::Never => anstream::ColorChoice::Never.write_global(),
     }
     if let Some(shell) = cli.completions {
-        clap_complete::generate(shell, &mut Cli::command(), "signoz-setup", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "signoz-setup", &mut script);
+        // A reader such as `head` may close the pipe early.
+        let _ = std::io::stdout().write_all(&script);
         return 0;
     }
     let json = cli.wants_json();
@@ -151,7 +154,8 @@ fn print(report: &Report, json: bool) {
         }
         return;
     }
-    if report.error.is_none() || report.plan.is_some() || report.environment.is_some() {
+    let known = report.plan.is_some() || report.environment.is_some() || report.tap.is_some() || report.undo.is_some();
+    if report.error.is_none() || known {
         let text = text::report(report);
         // A diff is shown as it is, and so is everything that goes into a file or pipe.
         let wrapped = std::io::stdout().is_terminal() && report.mode != "dry-run";

@@ -57,10 +57,11 @@ pub(super) struct Pipeline<'a> {
 impl Pipeline<'_> {
     /// detect → answers → plan → apply → verify; each result goes into the report as soon as it is known.
     pub(super) fn run(&self, draft: Draft, dry_run: bool, verify: bool, report: &mut Report) -> Result<()> {
+        // Before the lock: nothing may be written into another person's home.
+        engine::refuse_foreign_home(&detect::look_at_host(self.system))?;
         let _lock = if dry_run { None } else { Some(self.lock()?) };
         self.stage("looking at the project");
         let detection = detect::run(self.system, self.project, draft.python.as_deref(), self.observer);
-        engine::refuse_foreign_home(&detection.host)?;
         report.warnings.extend(warnings(&detection));
         report.environment = Some(detection.clone());
         let folder = self
@@ -89,6 +90,14 @@ impl Pipeline<'_> {
         refuse_conflicts(&resolution, &answers, &mut report.coverage)?;
         refuse_silence(&report.coverage, &answers)?;
 
+        let tool = packages::tools::row(python.package_manager);
+        if self.offline && tool.offline.is_empty() && !resolution.moves.is_empty() {
+            let name = python.package_manager.as_str();
+            return Err(Error::refused(format!("{name} cannot install without the network"))
+                .because("it has no switch for that, and --offline was given")
+                .remedy("leave --offline out")
+                .remedy(format!("or add the packages with {name} yourself, then run the same command again")));
+        }
         let program = packages::tools::program(self.system, python)?;
         let answers_file = std::fs::read_to_string(self.project.join(answers::FILE)).ok();
         let plan = planner::build(&planner::Input {

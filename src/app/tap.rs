@@ -19,6 +19,9 @@ const SHOWN_AT_ONCE: usize = 200;
 
 /// Receives until it is interrupted.
 pub(super) fn run(context: &Context) -> Result<Report> {
+    if context.cli.forward && context.cli.offline {
+        return Err(Error::usage("--forward needs the network, and --offline forbids it").remedy("leave one of them out"));
+    }
     let forward = if context.cli.forward {
         Some(forward(context, answers::given(context, &answers::project(&context.cli)?)?)?)
     } else {

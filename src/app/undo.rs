@@ -1,6 +1,7 @@
 //! `--undo`: everything that set-up changed here is put back.
 
 use super::{Context, answers};
+use crate::detect;
 use crate::domain::report::{Kept, Report, RunOutcome, UndoReport};
 use crate::engine;
 use crate::error::{Kind, Result};
@@ -8,6 +9,7 @@ use crate::error::{Kind, Result};
 /// Puts back what all runs in this project changed.
 pub(super) fn run(context: &Context) -> Result<Report> {
     let project = answers::project(&context.cli)?;
+    engine::refuse_foreign_home(&detect::look_at_host(&context.system))?;
     let _lock = engine::lock(&context.system, &project)?;
     let undone = engine::undo(&context.system, &project, &|event| context.progress.event(&event))?;
     let kept = undone.kept.into_iter().map(|kept| Kept {

@@ -22,7 +22,7 @@ const PROXIES: &[&str] = &[
 ];
 
 /// Looks at the machine.
-pub(super) fn look(system: &System) -> Host {
+pub fn look(system: &System) -> Host {
     let linux = cfg!(target_os = "linux");
     let root = rustix::process::geteuid().is_root();
     Host {

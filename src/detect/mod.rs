@@ -28,6 +28,7 @@ mod text;
 mod walk;
 mod wrappers;
 
+pub use host::look as look_at_host;
 pub use invocation::parse_command;
 
 use crate::domain::detection::Detection;

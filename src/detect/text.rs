@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 pub(super) const LIMIT: u64 = 1 << 20;
 
 /// What stands in place of a secret.
-pub(super) const MASK: &str = "••••";
+pub(super) const MASK: &str = crate::domain::plan::Content::MASK;
 
 /// Reads a regular file as text.
 ///
@@ -249,30 +249,33 @@ mod tests {
     #[test]
     fn secrets_are_blotted_out_wherever_a_command_may_carry_them() {
         for (text, shown) in [
-            ("SECRET_KEY=abc gunicorn app:app", "SECRET_KEY=•••• gunicorn app:app"),
-            ("DB_PASSWORD='a b c' x", "DB_PASSWORD=•••• x"),
-            ("celery --broker redis://u:pw@h/0 -A x", "celery --broker redis://u:••••@h/0 -A x"),
-            ("app --api-key canary --port 1", "app --api-key •••• --port 1"),
+            ("SECRET_KEY=abc gunicorn app:app", "SECRET_KEY=•••••••• gunicorn app:app"),
+            ("DB_PASSWORD='a b c' x", "DB_PASSWORD=•••••••• x"),
+            (
+                "celery --broker redis://u:pw@h/0 -A x",
+                "celery --broker redis://u:••••••••@h/0 -A x",
+            ),
+            ("app --api-key canary --port 1", "app --api-key •••••••• --port 1"),
             (
                 "OTEL_EXPORTER_OTLP_HEADERS=signoz-ingestion-key=k run",
-                "OTEL_EXPORTER_OTLP_HEADERS=•••• run",
+                "OTEL_EXPORTER_OTLP_HEADERS=•••••••• run",
             ),
-            ("  API_TOKEN: canary", "  API_TOKEN: ••••"),
-            ("os.environ['APP_SECRET'] = 'canary'", "os.environ['APP_SECRET'] = ••••"),
-            ("CMD [\"x\", \"--password\", \"canary\"]", "CMD [\"x\", \"--password\", ••••]"),
+            ("  API_TOKEN: canary", "  API_TOKEN: ••••••••"),
+            ("os.environ['APP_SECRET'] = 'canary'", "os.environ['APP_SECRET'] = ••••••••"),
+            ("CMD [\"x\", \"--password\", \"canary\"]", "CMD [\"x\", \"--password\", ••••••••]"),
             ("gunicorn --keyfile k.pem --keep-alive 5", "gunicorn --keyfile k.pem --keep-alive 5"),
             ("monkey=1 PWD=/srv KEY_ID=7", "monkey=1 PWD=/srv KEY_ID=7"),
         ] {
             assert_eq!(mask_text(text), shown);
         }
         let words: Vec<String> = ["--password", "canary", "TOKEN=can ary", "a=b"].map(String::from).to_vec();
-        assert_eq!(mask_words(&words), ["--password", MASK, "TOKEN=••••", "a=b"]);
+        assert_eq!(mask_words(&words), ["--password", MASK, "TOKEN=••••••••", "a=b"]);
     }
 
     #[test]
     fn a_fact_cannot_steer_the_terminal() {
         let fact = evidence("x\u{1b}[2J", "a\u{1b}]0;t\u{7}b PASS\u{1}WORD=canary \u{202e}z");
-        assert_eq!((fact.source.as_str(), fact.fact.as_str()), ("x[2J", "a]0;tb PASSWORD=•••• z"));
+        assert_eq!((fact.source.as_str(), fact.fact.as_str()), ("x[2J", "a]0;tb PASSWORD=•••••••• z"));
     }
 
     #[test]

@@ -34,6 +34,15 @@ pub(crate) fn entry(system: &System, journal: &Journal, entry: &Entry, observer:
             folders,
         } => {
             tidy(system, path);
+            let secret = path.with_file_name("otel.env");
+            // Undone last of all files: when the key is still there, it was edited and kept, and git must go on ignoring it.
+            if path.ends_with(".signoz/.gitignore") && matches!(before, Before::Absent) && secret.exists() {
+                return Ok(Outcome::Kept(Kept {
+                    what: path.display().to_string(),
+                    why: format!("it keeps `{}`, which was kept as well, out of git", secret.display()),
+                    by_hand: format!("rm {} {}", secret.display(), path.display()),
+                }));
+            }
             let outcome = file(system, journal, path, before, after)?;
             if matches!(before, Before::Absent) && !path.exists() {
                 remove_compiled(system, path);

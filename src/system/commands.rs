@@ -209,13 +209,24 @@ impl Drop for Running {
 #[derive(Debug, Clone)]
 pub struct RealCommands {
     cancel: Cancel,
+    hidden: Vec<String>,
 }
 
 impl RealCommands {
     /// Commands that end when `cancel` is set.
     #[must_use]
-    pub const fn new(cancel: Cancel) -> Self {
-        Self { cancel }
+    pub fn new(cancel: Cancel) -> Self {
+        Self {
+            cancel,
+            hidden: Vec::new(),
+        }
+    }
+
+    /// Also hides these variables from every child.
+    #[must_use]
+    pub fn hiding(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.hidden.extend(names);
+        self
     }
 }
 
@@ -287,7 +298,7 @@ impl Commands for RealCommands {
             .process_group(0);
         // Credentials of this program are for this program: no child sees them in its environment.
         command.env_remove("SIGNOZ_INGESTION_KEY").env_remove("SIGNOZ_API_KEY");
-        for name in &invocation.unset {
+        for name in self.hidden.iter().chain(&invocation.unset) {
             command.env_remove(name);
         }
         command.envs(&invocation.set);

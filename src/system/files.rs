@@ -116,5 +116,10 @@ impl Files for RealFiles {
 /// # Errors
 /// Whatever the operating system says.
 pub fn open_private(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    let file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    // A file that was there before may be open to others.
+    if file.metadata()?.is_file() {
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
 }

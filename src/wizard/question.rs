@@ -116,6 +116,11 @@ pub fn finish(draft: Draft) -> Result<Answers> {
         }
         return Err(error);
     }
+    if let Some(word) = draft.command.iter().flatten().find(|word| word.contains(Content::MASK)) {
+        return Err(Error::usage(format!("the start command holds a masked secret: `{word}`"))
+            .because("secrets are never written into the run script or the answers file")
+            .remedy("put the secret into a variable where the app is started, and pass the command with `$NAME` after `--`"));
+    }
     let destination = match (draft.endpoint, draft.region) {
         (Some(endpoint), _) => Destination::Endpoint(endpoint),
         (None, Some(region)) => Destination::Region(region),

@@ -442,8 +442,8 @@ const CASES: &[Case] = &[
             ),
         ],
         expected: &[
-            "server gunicorn fork 1 DB_PASSWORD=•••• API_KEY=•••• `gunicorn --env SECRET_TOKEN=•••• app:app` <- Procfile:1",
-            "server celery fork ? `celery -A x -b redis://u:••••@h/0 worker` <- Procfile:2",
+            "server gunicorn fork 1 DB_PASSWORD=•••••••• API_KEY=•••••••• `gunicorn --env SECRET_TOKEN=•••••••• app:app` <- Procfile:1",
+            "server celery fork ? `celery -A x -b redis://u:••••••••@h/0 worker` <- Procfile:2",
             "hazard config.left-over-environment <- .env:1",
             "!canary",
         ],

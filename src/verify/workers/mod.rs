@@ -13,6 +13,7 @@ mod verdict;
 
 use crate::domain::detection::{Server, ServerKind, StartMethod};
 use crate::domain::event::{Event, Observer};
+use crate::domain::plan::Content;
 use crate::domain::report::{Level, LevelReport, Outcome, WorkerRow};
 use crate::domain::target::{Endpoint, Protocol};
 use crate::error::Result;
@@ -193,8 +194,11 @@ fn invocation(system: &System, request: &RehearsalRequest<'_>, argv: &[String]) 
     let mut words = vec![request.run_script.display().to_string()];
     words.extend_from_slice(argv);
     let mut invocation = Invocation::new(words).within(request.directory);
+    // As in the run script: what is set outside wins, and a masked secret is no value.
     for (name, value) in &request.server.variables {
-        invocation = invocation.env(name, value);
+        if system.var(name).is_none() && !value.contains(Content::MASK) {
+            invocation = invocation.env(name, value);
+        }
     }
     exporting_to(system, request.receiver, request.protocol, invocation)
         .env("OTEL_BSP_SCHEDULE_DELAY", BATCH_DELAY)
