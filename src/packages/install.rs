@@ -104,8 +104,9 @@ pub fn run(
         None => ordinary.clone(),
     };
     let mut finished = call(system, target.python, invocation, observer)?;
-    // An index that wants a password is asked by pip alone, in the ordinary way.
-    if links.is_some() && !finished.success() && system.cancel.signal().is_none() {
+    // pip could not fetch a wheel by its address (an index that wants a password): the ordinary way then, by its own settings.
+    let refused = ["No matching distribution", "HTTP error", "Could not install requirement"];
+    if links.is_some() && finished.code == Some(1) && refused.iter().any(|words| finished.stderr.contains(words)) {
         finished = call(system, target.python, ordinary, observer)?;
     }
     if !finished.success() {
