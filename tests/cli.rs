@@ -107,6 +107,30 @@ fn malformed_answers_are_usage_errors() {
 }
 
 #[test]
+fn a_flag_wins_over_a_variable_that_is_wrong() {
+    let folder = project();
+    let output = Program::new(folder.path())
+        .env("SIGNOZ_REGION", "NOWHERE")
+        .env("SIGNOZ_ENDPOINT", "x")
+        .run(["--yes", "--region", "us"]);
+    refused(&output, 2, &["--ingestion-key-file"]);
+    assert!(!stderr(&output).contains("NOWHERE"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_secret_of_the_start_command_is_never_taken_for_a_word() {
+    let folder = project();
+    fs::write(
+        folder.path().join("Procfile"),
+        format!("web: flask --app app run --token {CANARY}\n"),
+    )
+    .unwrap();
+    fs::remove_file(folder.path().join("app.py")).unwrap();
+    let output = Program::new(folder.path()).run(["--yes", "--endpoint", "http://127.0.0.1:4317"]);
+    refused(&output, 2, &["How is the app started?"]);
+}
+
+#[test]
 fn a_missing_answer_names_flag_and_variable() {
     let folder = project();
     let output = Program::new(folder.path()).run(["--yes"]);

@@ -166,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn a_masked_secret_is_neither_proposed_nor_taken_for_a_word() {
+        let secret = vec!["flask".to_owned(), "run".to_owned(), "--token".to_owned(), Content::MASK.to_owned()];
+        let draft = Draft {
+            endpoint: Some("http://localhost:4317".parse().unwrap()),
+            service_name: Some("shop".parse().unwrap()),
+            command: Some(secret),
+            ..Draft::default()
+        };
+        let error = finish(draft).unwrap_err();
+        assert!(error.kind.exit_code() == 2 && error.to_string().contains("$NAME"), "{error}");
+    }
+
+    #[test]
     fn an_endpoint_needs_neither_region_nor_key() {
         let draft = Draft {
             endpoint: Some("http://localhost:4317".parse().unwrap()),
