@@ -189,6 +189,19 @@ fn json_is_one_document_also_when_the_flags_are_wrong() {
 }
 
 #[test]
+fn a_document_that_cannot_be_written_is_not_success() {
+    let folder = project();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Program::new(folder.path())
+        .command(["--explain", "--json"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("could not be written"), "{}", stderr(&output));
+}
+
+#[test]
 fn no_python_is_a_refusal_that_says_how_to_get_one() {
     let folder = project();
     let output = Program::new(folder.path())

@@ -70,8 +70,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
         Err(error) => failed(mode, &error),
     };
     settle(&mut report, strict);
-    print(&report, json);
-    report.exit_code
+    match print(&report, json) {
+        Ok(()) => report.exit_code,
+        // Whoever closed the pipe knows that the rest is missing.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => report.exit_code,
+        Err(error) => {
+            let _ = writeln!(anstream::stderr(), "error: the report could not be written: {error}");
+            report.exit_code.max(Kind::Failed.exit_code())
+        }
+    }
 }
 
 const fn mode(cli: &Cli) -> &'static str {
@@ -141,29 +148,27 @@ fn settle(report: &mut Report, strict: bool) {
     }
 }
 
-fn print(report: &Report, json: bool) {
+/// Prints the report; a document that could not be written must not look like success to a script.
+fn print(report: &Report, json: bool) -> std::io::Result<()> {
     let mut stdout = anstream::stdout();
     if json {
-        match serde_json::to_string_pretty(report) {
-            Ok(document) => {
-                let _ = writeln!(stdout, "{document}");
-            }
-            Err(error) => {
-                let _ = writeln!(anstream::stderr(), "error: cannot write the report: {error}");
-            }
-        }
-        return;
+        let document = serde_json::to_string_pretty(report)?;
+        writeln!(stdout, "{document}")?;
+        return stdout.flush();
     }
     let known = report.plan.is_some() || report.environment.is_some() || report.tap.is_some() || report.undo.is_some();
     if report.error.is_none() || known {
         let text = text::report(report);
         // A diff is shown as it is, and so is everything that goes into a file or pipe.
         let wrapped = std::io::stdout().is_terminal() && report.mode != "dry-run";
-        let _ = write!(stdout, "{}", if wrapped { text::wrap(&text, progress::width()) } else { text });
+        let shown = if wrapped { text::wrap(&text, progress::width()) } else { text };
+        write!(stdout, "{shown}")?;
+        stdout.flush()?;
     }
     if let Some(error) = &report.error {
-        let _ = writeln!(anstream::stderr(), "{}", text::error(error));
+        writeln!(anstream::stderr(), "{}", text::error(error))?;
     }
+    Ok(())
 }
 
 /// Usage errors are clap's words; with `--json` they are still exactly one document.
@@ -175,7 +180,7 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
     if json && error.use_stderr() {
         let words = error.render().to_string();
         let what = words.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        print(
+        let _ = print(
             &failed("usage", &Error::usage(what).remedy("run `signoz-setup --help` for the flags")),
             true,
         );

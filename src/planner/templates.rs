@@ -89,10 +89,7 @@ pub fn word(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         let (before, after) = (&rest[..at], &rest[at + 1..]);
-        let braced = after
-            .strip_prefix('{')
-            .and_then(|inner| inner.split_once('}'))
-            .map(|(name, tail)| (name, tail));
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
         let (name, tail) = braced.unwrap_or_else(|| {
             let end = after
                 .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
