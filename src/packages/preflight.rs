@@ -218,9 +218,14 @@ impl Resolver {
     }
 }
 
+/// `python -m pip` without the garbage collector: a resolve makes some hundred thousand objects that live to its end, and
+/// walking them over and over is a tenth of its time.
+const QUICK_PIP: &str =
+    "import gc, runpy, sys; gc.disable(); sys.argv[0] = 'pip'; runpy.run_module('pip', run_name='__main__', alter_sys=True)";
+
 fn pip_invocation(python: &Path, request: &ResolveRequest<'_>, requirements: &[&str]) -> Invocation {
     let python = python.to_string_lossy();
-    let mut argv = vec![python.as_ref(), "-m", "pip", "install", "--dry-run", "--report", "-", "--quiet"];
+    let mut argv = vec![python.as_ref(), "-c", QUICK_PIP, "install", "--dry-run", "--report", "-", "--quiet"];
     argv.extend(["--no-input", "--disable-pip-version-check", "--no-color"]);
     if request.offline {
         argv.push("--no-index");
