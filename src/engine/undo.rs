@@ -64,7 +64,8 @@ pub fn undo(system: &System, project: &Path, observer: Observer<'_>) -> Result<U
     for journal in journals.iter_mut().rev().filter(|journal| journal.open()) {
         for index in (0..journal.record.steps.len()).rev() {
             let entry = journal.record.steps[index].clone();
-            if matches!(entry.state, EntryState::Reverted | EntryState::Kept) {
+            // What was kept is looked at again: the reason may be gone.
+            if entry.state == EntryState::Reverted {
                 continue;
             }
             system.cancel.check()?;
