@@ -39,6 +39,7 @@ pub(super) fn run(context: &Context) -> Result<Report> {
         levels: vec![rehearsed.level],
         workers: rehearsed.workers,
         lost_at_stop: rehearsed.lost_at_stop,
+        trace: Vec::new(),
     });
     context.system.cancel.check()?;
     Ok(report)

@@ -3,7 +3,7 @@
 //! May never hold a secret: fields are plain text and are serialised as they are.
 
 use super::coverage::Coverage;
-use super::detection::Detection;
+use super::detection::{Detection, StartMethod};
 use super::packages::Resolution;
 use super::target::Protocol;
 use serde::Serialize;
@@ -123,6 +123,42 @@ pub struct WorkerRow {
     pub duplicated: u64,
 }
 
+/// One span of a trace, as a line of its waterfall: parents before children, siblings by start time.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct TraceBar {
+    /// The span's name, free of control characters.
+    pub name: String,
+    /// `server`, `client`, `internal`, …
+    pub kind: String,
+    /// Process that sent it, when its resource says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// How deep below its root.
+    pub depth: usize,
+    /// From the start of the trace, in microseconds.
+    pub offset_us: u64,
+    /// Length, in microseconds.
+    pub duration_us: u64,
+}
+
+/// How the app is started with tracing, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LaunchReport {
+    /// The start command, secrets masked.
+    pub command: String,
+    /// Which server it starts.
+    pub server: &'static str,
+    /// Number of worker processes; `None` when the server decides.
+    pub workers: Option<u32>,
+    /// How the workers come into being.
+    pub start: StartMethod,
+    /// Why it is started the way it is, one sentence.
+    pub why: String,
+    /// What stays imperfect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caveat: Option<String>,
+}
+
 /// What verification saw.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Verification {
@@ -133,6 +169,9 @@ pub struct Verification {
     /// Requests that were served just before SIGTERM and whose span never came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_at_stop: Option<u64>,
+    /// The fullest trace that the rehearsal received.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<TraceBar>,
 }
 
 /// A step as the report shows it.
@@ -212,6 +251,9 @@ pub struct Report {
     /// What the install moves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    /// How the app is started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch: Option<LaunchReport>,
     /// The plan and its state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanReport>,
@@ -254,6 +296,7 @@ impl Report {
             environment: None,
             coverage: Vec::new(),
             resolution: None,
+            launch: None,
             plan: None,
             verification: None,
             tap: None,
