@@ -1,5 +1,10 @@
 //! Shows; never decides. The report goes to standard output, progress to standard error.
 
+pub mod keys;
 pub mod progress;
 pub mod style;
+pub mod terminal;
 pub mod text;
+pub mod theme;
+pub mod tui;
+pub mod view;
