@@ -292,12 +292,12 @@ pub const QUESTIONS: &[Question] = &[
                 interview.draft.key = Some(IngestionKey::parse(text).map_err(|error| error.to_string())?);
                 return Ok(());
             }
-            match interview.key_in_hand() {
-                Some(key) => interview.draft.key = Some(key.clone()),
-                None if interview.way == Way::Endpoint => {}
-                None => return Err("it is empty".to_owned()),
+            // A kept key stays where it is: with another endpoint it counts no more.
+            if interview.key_in_hand().is_some() || interview.way == Way::Endpoint {
+                Ok(())
+            } else {
+                Err("it is empty".to_owned())
             }
-            Ok(())
         },
         then: Then::CheckKey,
     },
