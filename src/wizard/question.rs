@@ -278,7 +278,7 @@ pub const QUESTIONS: &[Question] = &[
     Question {
         id: "ingestion-key",
         title: "What is your ingestion key?",
-        help: "SigNoz shows it under Settings, Ingestion; it is written to .signoz/otel.env (0600) and nowhere else",
+        help: "SigNoz shows it under Settings, Ingestion; it is tried with one verification span, and written to .signoz/otel.env (0600) and nowhere else",
         flag: "--ingestion-key-file",
         variable: Some("SIGNOZ_INGESTION_KEY"),
         kind: Kind::Secret,
