@@ -4,9 +4,11 @@ use super::Context;
 use crate::cli::Cli;
 use crate::domain::answers::Draft;
 use crate::domain::secret::KeyError;
-use crate::domain::{ApiKey, IngestionKey};
+use crate::domain::{ApiKey, IngestionKey, Region};
 use crate::error::{Error, Kind, Result};
+use crate::planner;
 use crate::system::System;
+use crate::wizard::KeptKey;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -27,8 +29,21 @@ pub(super) fn project(cli: &Cli) -> Result<PathBuf> {
     }
 }
 
-/// Everything that was answered beforehand.
+/// Everything that was answered beforehand: flags, then variables, then the answers file; and an earlier set-up's key, for
+/// the endpoint that it was written for.
 pub(super) fn given(context: &Context, project: &Path) -> Result<Draft> {
+    let mut draft = spoken(context)?.or(file(&context.cli, project)?);
+    if draft.key.is_none() {
+        let endpoint = draft.endpoint.clone().or_else(|| draft.region.as_ref().map(Region::endpoint));
+        draft.key = kept_key(project)
+            .filter(|kept| Some(&kept.endpoint) == endpoint.as_ref())
+            .map(|kept| kept.key);
+    }
+    Ok(draft)
+}
+
+/// What was said for this run: flags, then variables.
+pub(super) fn spoken(context: &Context) -> Result<Draft> {
     let Context { cli, system, .. } = context;
     let key = credential(
         system,
@@ -46,7 +61,14 @@ pub(super) fn given(context: &Context, project: &Path) -> Result<Draft> {
     )?;
     let flags = cli.draft(key, api_key);
     let variables = variables(system, &flags)?;
-    Ok(flags.or(variables).or(file(cli, project)?))
+    Ok(flags.or(variables))
+}
+
+/// The key that an earlier set-up wrote for its app.
+pub(super) fn kept_key(project: &Path) -> Option<KeptKey> {
+    let text = fs::read_to_string(project.join(".signoz/otel.env")).ok()?;
+    let (endpoint, key) = planner::env_file::read(&text)?;
+    Some(KeptKey { endpoint, key })
 }
 
 /// A credential from its file, or from its variable.
@@ -118,7 +140,8 @@ fn variable<T: FromStr<Err = crate::domain::target::Malformed>>(system: &System,
         .transpose()
 }
 
-fn file(cli: &Cli, project: &Path) -> Result<Draft> {
+/// The answers file; empty when there is none.
+pub(super) fn file(cli: &Cli, project: &Path) -> Result<Draft> {
     let path = cli.answers.clone().unwrap_or_else(|| project.join(FILE));
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

@@ -2,10 +2,10 @@
 //! temporary folder that is gone afterwards.
 
 use super::Context;
+use super::pipeline::Pipeline;
 use super::rehearse::Rehearsal;
-use super::setup::Pipeline;
 use crate::domain::answers::Draft;
-use crate::domain::report::{Level, Report};
+use crate::domain::report::Report;
 use crate::domain::{Event, IngestionKey};
 use crate::error::{Error, Kind, Result};
 use crate::system::{Invocation, RealCommands, System};
@@ -92,7 +92,7 @@ pub(super) fn run(context: &Context) -> Result<Report> {
     pipeline.run(draft, false, !context.cli.no_verify, &mut report)?;
     drop(tap);
 
-    let rehearsed = Rehearsal {
+    Rehearsal {
         system: &system,
         project: &project,
         python: Some(&python),
@@ -100,13 +100,7 @@ pub(super) fn run(context: &Context) -> Result<Report> {
         protocol,
         observer: &observer,
     }
-    .run(&mut report)?;
-    let verification = report.verification.get_or_insert_default();
-    verification.levels.retain(|level| level.level != Level::Workers);
-    verification.levels.push(rehearsed.level);
-    verification.levels.sort_by_key(|level| level.level);
-    verification.workers = rehearsed.workers;
-    verification.lost_at_stop = rehearsed.lost_at_stop;
+    .add_to(&mut report)?;
     report.next = vec!["in your own project: signoz-setup --yes --region REGION --ingestion-key-file FILE -- COMMAND".to_owned()];
     context.system.cancel.check()?;
     Ok(report)

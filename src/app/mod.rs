@@ -5,6 +5,9 @@
 mod answers;
 mod demo;
 mod explain;
+mod guided;
+mod pipeline;
+mod plain;
 mod rehearse;
 mod setup;
 mod tap;
@@ -17,6 +20,7 @@ use crate::system::System;
 use crate::system::files::open_private;
 use crate::ui::progress::{self, Manner, Progress};
 use crate::ui::text;
+use crate::wizard::SMALLEST;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -27,6 +31,7 @@ struct Context {
     cli: Cli,
     system: System,
     progress: Progress,
+    front: FrontEnd,
 }
 
 /// Runs the program; returns its exit code.
@@ -52,14 +57,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
     let strict = cli.strict;
     let mode = mode(&cli);
     let outcome = log_to_file(&cli).and_then(|()| {
-        let dumb = system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some();
-        let manner = if std::io::stderr().is_terminal() && !cli.plain && !dumb {
-            Manner::Live
-        } else {
-            Manner::Lines
+        let front = FrontEnd::choose(&cli, &system);
+        let manner = match front {
+            FrontEnd::Full => Manner::Silent,
+            FrontEnd::Prompts if std::io::stderr().is_terminal() => Manner::Live,
+            FrontEnd::Prompts | FrontEnd::Lines => Manner::Lines,
         };
         let progress = Progress::start(manner, cli.verbose);
-        let context = Context { cli, system, progress };
+        let context = Context {
+            cli,
+            system,
+            progress,
+            front,
+        };
         let report = dispatch(&context);
         // The moving line is cleared before anything is printed below it.
         drop(context);
@@ -77,6 +87,38 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
         Err(error) => {
             let _ = writeln!(anstream::stderr(), "error: the report could not be written: {error}");
             report.exit_code.max(Kind::Failed.exit_code())
+        }
+    }
+}
+
+/// How the program talks to the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FrontEnd {
+    /// The full screen; only guided set-up has one.
+    Full,
+    /// Prompts and progress that redraw their own lines.
+    Prompts,
+    /// Lines that nothing ever changes: for pipes, plain terminals and screen readers.
+    Lines,
+}
+
+impl FrontEnd {
+    fn choose(cli: &Cli, system: &System) -> Self {
+        let dumb = system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some();
+        if dumb || !std::io::stderr().is_terminal() {
+            return Self::Lines;
+        }
+        let guided = mode(cli) == "setup" && !cli.yes;
+        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        let fits = || crossterm::terminal::size().is_ok_and(|(columns, rows)| columns >= SMALLEST.0 && rows >= SMALLEST.1);
+        if cli.plain {
+            // As before there were prompts: without redrawing, unless it asks.
+            return if guided { Self::Prompts } else { Self::Lines };
+        }
+        if guided && terminal && !cli.json && fits() {
+            Self::Full
+        } else {
+            Self::Prompts
         }
     }
 }

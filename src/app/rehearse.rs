@@ -1,14 +1,15 @@
 //! `--rehearse`: the real app, its run script, and the embedded receiver.
 
-use super::setup::{environment, start};
+use super::pipeline::{environment, start};
 use super::{Context, answers};
 use crate::detect;
-use crate::domain::report::{Report, Verification};
+use crate::domain::report::{Level, Report, TraceBar};
 use crate::domain::{Event, Protocol};
 use crate::error::{Error, Result};
 use crate::system::System;
-use crate::tap::{Tap, TapOptions};
+use crate::tap::{SpanRecord, Tap, TapOptions, waterfall};
 use crate::verify::workers::{Receiver, RehearsalRequest, Rehearsed, rehearse};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,18 +35,12 @@ pub(super) fn run(context: &Context) -> Result<Report> {
         observer: &observer,
     };
     let mut report = Report::new("rehearse");
-    let rehearsed = rehearsal.run(&mut report)?;
-    report.verification = Some(Verification {
-        levels: vec![rehearsed.level],
-        workers: rehearsed.workers,
-        lost_at_stop: rehearsed.lost_at_stop,
-        trace: Vec::new(),
-    });
+    rehearsal.add_to(&mut report)?;
     context.system.cancel.check()?;
     Ok(report)
 }
 
-/// One rehearsal; `--demo` runs the same one.
+/// One rehearsal; the demo and the wizard run the same one.
 pub(super) struct Rehearsal<'a> {
     pub(super) system: &'a System,
     pub(super) project: &'a Path,
@@ -56,7 +51,21 @@ pub(super) struct Rehearsal<'a> {
 }
 
 impl Rehearsal<'_> {
-    pub(super) fn run(self, report: &mut Report) -> Result<Rehearsed> {
+    /// Starts the app, counts, and puts level `workers` into the report, beside the levels that are there.
+    pub(super) fn add_to(self, report: &mut Report) -> Result<()> {
+        let tap = Tap::start(&self.system.runtime, TapOptions::default())?;
+        let rehearsed = self.run(&tap, report)?;
+        let verification = report.verification.get_or_insert_default();
+        verification.levels.retain(|level| level.level != Level::Workers);
+        verification.levels.push(rehearsed.level);
+        verification.levels.sort_by_key(|level| level.level);
+        verification.workers = rehearsed.workers;
+        verification.lost_at_stop = rehearsed.lost_at_stop;
+        verification.trace = fullest_trace(&tap.ledger().spans());
+        Ok(())
+    }
+
+    fn run(self, tap: &Tap, report: &mut Report) -> Result<Rehearsed> {
         let run_script = self.project.join(".signoz/run.sh");
         if !run_script.is_file() {
             return Err(Error::usage(format!("there is no run script in `{}`", self.project.display()))
@@ -77,11 +86,10 @@ impl Rehearsal<'_> {
         let server = start(&detection, &command, self.project);
         let python = environment(&detection, true)?.clone();
         report.environment = Some(detection);
-        let tap = Tap::start(&self.system.runtime, TapOptions::default())?;
         (self.observer)(Event::Stage {
             title: format!("starting the app: {}", command.join(" ")),
         });
-        let receiver = Receiver::of(&tap, self.protocol);
+        let receiver = Receiver::of(tap, self.protocol);
         rehearse(
             self.system,
             &RehearsalRequest {
@@ -102,4 +110,28 @@ impl Rehearsal<'_> {
             self.observer,
         )
     }
+}
+
+/// The trace with the most spans, the first of them when several have as many.
+fn fullest_trace(spans: &[SpanRecord]) -> Vec<TraceBar> {
+    let mut traces: BTreeMap<[u8; 16], Vec<SpanRecord>> = BTreeMap::new();
+    for span in spans {
+        traces.entry(span.trace_id).or_default().push(span.clone());
+    }
+    let fullest = traces
+        .values()
+        .max_by_key(|spans| (spans.len(), std::cmp::Reverse(spans[0].start_ns)));
+    let Some(spans) = fullest else { return Vec::new() };
+    let bar = |bar: crate::tap::Bar| {
+        let span = &spans[bar.span];
+        TraceBar {
+            name: span.name.chars().filter(|character| !character.is_control()).take(120).collect(),
+            kind: format!("{:?}", span.kind).to_lowercase(),
+            pid: span.process,
+            depth: bar.depth,
+            offset_us: bar.offset_ns / 1_000,
+            duration_us: bar.duration_ns / 1_000,
+        }
+    };
+    waterfall(spans).into_iter().map(bar).collect()
 }

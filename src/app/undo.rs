@@ -2,16 +2,24 @@
 
 use super::{Context, answers};
 use crate::detect;
+use crate::domain::event::Observer;
 use crate::domain::report::{Kept, Report, RunOutcome, UndoReport};
 use crate::engine;
 use crate::error::{Kind, Result};
+use crate::system::System;
+use std::path::Path;
 
 /// Puts back what all runs in this project changed.
 pub(super) fn run(context: &Context) -> Result<Report> {
     let project = answers::project(&context.cli)?;
     engine::refuse_foreign_home(&detect::look_at_host(&context.system))?;
     let _lock = engine::lock(&context.system, &project)?;
-    let undone = engine::undo(&context.system, &project, &|event| context.progress.event(&event))?;
+    put_back(&context.system, &project, &|event| context.progress.event(&event))
+}
+
+/// Puts everything back, under the lock that the caller holds.
+pub(super) fn put_back(system: &System, project: &Path, observer: Observer<'_>) -> Result<Report> {
+    let undone = engine::undo(system, project, observer)?;
     let kept = undone.kept.into_iter().map(|kept| Kept {
         what: kept.what,
         why: kept.why,

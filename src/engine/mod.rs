@@ -34,6 +34,14 @@ pub fn interrupted_before(system: &System, project: &Path) -> Result<bool> {
     Ok(journals.iter().any(|journal| journal.record.state == journal::RunState::Running))
 }
 
+/// Whether there is something that [`undo`] would look at.
+///
+/// # Errors
+/// Refused (exit 3) when a journal cannot be read.
+pub fn undoable(system: &System, project: &Path) -> Result<bool> {
+    Ok(journal::all(system, project)?.iter().any(journal::Journal::open))
+}
+
 /// Clears what a killed run left half done (temporary files, an install cut short), so that detection sees a sound machine.
 /// Puts nothing back. Call it under the lock, before detecting.
 ///

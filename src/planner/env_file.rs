@@ -5,7 +5,7 @@
 //! typed is percent-encoded, as the W3C Baggage format of `OTEL_RESOURCE_ATTRIBUTES` wants it anyway.
 
 use crate::domain::plan::Content;
-use crate::domain::{Answers, IngestionKey, InstrumentationSet};
+use crate::domain::{Answers, Endpoint, IngestionKey, InstrumentationSet};
 
 /// The file.
 #[must_use]
@@ -48,6 +48,16 @@ fn header_value(key: &IngestionKey) -> IngestionKey {
     IngestionKey::parse(&encoded).unwrap_or_else(|_| key.clone())
 }
 
+/// The endpoint and the key that such a file holds; `None` when it has no key, or was made otherwise by hand.
+#[must_use]
+pub fn read(text: &str) -> Option<(Endpoint, IngestionKey)> {
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let endpoint = value("OTEL_EXPORTER_OTLP_ENDPOINT")?.parse().ok()?;
+    let written = value("OTEL_EXPORTER_OTLP_HEADERS")?.strip_prefix("signoz-ingestion-key=")?;
+    let key = written.replace("%5C", "\\").replace("%25", "%");
+    Some((endpoint, IngestionKey::parse(&key).ok()?))
+}
+
 /// Percent-encodes everything but unreserved characters (RFC 3986); the SDK decodes it (seen in 1.17.0).
 fn encode(text: &str) -> String {
     text.bytes()
@@ -67,6 +77,20 @@ mod tests {
         let written = |text: &str| header_value(&IngestionKey::parse(text).unwrap()).expose().to_owned();
         assert_eq!(written("abc-123_x.y~z=+/"), "abc-123_x.y~z=+/");
         assert_eq!(written(r"a%41\b"), "a%2541%5Cb");
+    }
+
+    #[test]
+    fn a_written_key_is_read_back_with_its_endpoint() {
+        for key in ["abc-123_x.y~z=+/", r"a%41\b", "%25%5C"] {
+            let written = header_value(&IngestionKey::parse(key).unwrap());
+            let text = format!(
+                "# x\nOTEL_EXPORTER_OTLP_ENDPOINT=https://ingest.eu.signoz.cloud:443\nOTEL_EXPORTER_OTLP_HEADERS=signoz-ingestion-key={}\n",
+                written.expose()
+            );
+            let (endpoint, read) = read(&text).unwrap();
+            assert_eq!((endpoint.host.as_str(), read.expose()), ("ingest.eu.signoz.cloud", key));
+        }
+        assert!(read("OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317\n").is_none());
     }
 
     #[test]

@@ -181,7 +181,8 @@ pub fn width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| if size.ws_col == 0 { 80 } else { usize::from(size.ws_col) })
 }
 
-fn log(event: &Event) {
+/// Writes an event into the log file, when there is one.
+pub fn log(event: &Event) {
     match event {
         Event::Stage { title } => tracing::info!(stage = title.as_str()),
         Event::Step { id, title, state } => tracing::info!(step = id.0.as_str(), title = title.as_str(), ?state),

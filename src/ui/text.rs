@@ -32,6 +32,11 @@ pub fn report(report: &Report) -> String {
     if let Some(resolution) = &report.resolution {
         moves(&mut text, resolution);
     }
+    if let Some(launch) = &report.launch {
+        title(&mut text, "How it will start");
+        line(&mut text, &format!("  {}", launch.command));
+        line(&mut text, &format!("  {}", paint(DIM, &launch.why)));
+    }
     if let Some(plan) = &report.plan {
         steps(&mut text, &plan.steps, report.mode == "dry-run");
     }

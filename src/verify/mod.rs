@@ -2,5 +2,6 @@
 
 pub mod endpoint;
 pub mod python;
+pub mod regions;
 pub mod stored;
 pub mod workers;

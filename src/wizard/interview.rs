@@ -144,6 +144,7 @@ impl Interview {
         }
         let needs_an_answer = match question.id {
             "endpoint" => self.draft.endpoint.is_none(),
+            "ingestion-key" => self.key_in_hand().is_none() && self.way != Way::Endpoint,
             "accept-gaps" => self.draft.accept_gaps.is_none(),
             "instrumentation" => self.draft.instrumentation.is_none(),
             "find-region" => true,

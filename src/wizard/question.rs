@@ -278,7 +278,7 @@ pub const QUESTIONS: &[Question] = &[
     Question {
         id: "ingestion-key",
         title: "What is your ingestion key?",
-        help: "SigNoz shows it under Settings, Ingestion; it is written to .signoz/otel.env (0600) and nowhere else",
+        help: "SigNoz shows it under Settings, Ingestion; it is tried with one verification span, and written to .signoz/otel.env (0600) and nowhere else",
         flag: "--ingestion-key-file",
         variable: Some("SIGNOZ_INGESTION_KEY"),
         kind: Kind::Secret,
@@ -292,12 +292,12 @@ pub const QUESTIONS: &[Question] = &[
                 interview.draft.key = Some(IngestionKey::parse(text).map_err(|error| error.to_string())?);
                 return Ok(());
             }
-            match interview.key_in_hand() {
-                Some(key) => interview.draft.key = Some(key.clone()),
-                None if interview.way == Way::Endpoint => {}
-                None => return Err("it is empty".to_owned()),
+            // A kept key stays where it is: with another endpoint it counts no more.
+            if interview.key_in_hand().is_some() || interview.way == Way::Endpoint {
+                Ok(())
+            } else {
+                Err("it is empty".to_owned())
             }
-            Ok(())
         },
         then: Then::CheckKey,
     },
