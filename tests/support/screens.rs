@@ -68,7 +68,9 @@ pub const SAMPLES: &[Sample] = &[
         play.press(Input::Enter);
         play.wizard
     }),
-    sample("key-refused", "back at the key after the endpoint refused it", |size| key_refused(size).wizard),
+    sample("key-refused", "back at the key after the endpoint refused it", |size| {
+        key_refused(size).wizard
+    }),
     sample("find-region", "may the key be tried against every region", |size| {
         find_region(size).wizard
     }),
@@ -118,8 +120,12 @@ pub const SAMPLES: &[Sample] = &[
         play.wizard
     }),
     sample("planning", "answers become a plan", |size| planning(size).wizard),
-    sample("problem", "set-up is refused before anything was changed", |size| problem(size).wizard),
-    sample("problem-undone", "a step failed, and what it left was put back", |size| undone_by_failure(size).wizard),
+    sample("problem", "set-up is refused before anything was changed", |size| {
+        problem(size).wizard
+    }),
+    sample("problem-undone", "a step failed, and what it left was put back", |size| {
+        undone_by_failure(size).wizard
+    }),
     sample("review", "nine steps, the chosen one's diff", |size| {
         let mut play = review(size, false);
         for _ in 0..5 {
@@ -165,7 +171,9 @@ pub const SAMPLES: &[Sample] = &[
     }),
     sample("undoing", "everything is put back", |size| undoing(size).wizard),
     sample("verifying", "stages as they pass", |size| verifying(size).wizard),
-    sample("verifying-refused", "the endpoint refuses the key", |size| verifying_refused(size).wizard),
+    sample("verifying-refused", "the endpoint refuses the key", |size| {
+        verifying_refused(size).wizard
+    }),
     sample("offer", "may the app be started", |size| offer(size).wizard),
     sample("rehearsing", "four workers counting up", |size| rehearsing(size).wizard),
     sample("verified", "all levels, workers, a trace", |size| verified(size, false).wizard),
@@ -396,7 +404,11 @@ fn detection() -> Detection {
         python: Some(python("3.11.7", "/srv/customers/acme/shop/.venv", ".venv/pyvenv.cfg")),
         frameworks: vec![
             framework("flask", Some("3.1.3"), ".venv/lib/python3.11/site-packages/flask-3.1.3.dist-info"),
-            framework("sqlalchemy", Some("2.0.36"), ".venv/lib/python3.11/site-packages/SQLAlchemy-2.0.36.dist-info"),
+            framework(
+                "sqlalchemy",
+                Some("2.0.36"),
+                ".venv/lib/python3.11/site-packages/SQLAlchemy-2.0.36.dist-info",
+            ),
             framework("redis", Some("5.2.1"), ".venv/lib/python3.11/site-packages/redis-5.2.1.dist-info"),
             framework("celery", None, "requirements/worker.txt:4"),
         ],
@@ -407,8 +419,9 @@ fn detection() -> Detection {
         hazards: vec![Hazard {
             id: "process.own-provider",
             title: "the app sets a tracer provider of its own, which either replaces ours or is refused".to_owned(),
-            remedy: "remove the call of `set_tracer_provider` and its set-up, or keep it and do not use this set-up: `shop/telemetry.py:14`"
-                .to_owned(),
+            remedy:
+                "remove the call of `set_tracer_provider` and its set-up, or keep it and do not use this set-up: `shop/telemetry.py:14`"
+                    .to_owned(),
             because: evidence("shop/telemetry.py:14"),
         }],
         host: Host {
@@ -445,7 +458,12 @@ fn outlooks() -> Vec<SetOutlook> {
             set: pinned,
             releases: "opentelemetry-distro 0.38b0, opentelemetry-exporter-otlp 1.17.0".to_owned(),
             coverage: vec![
-                old("flask", "3.1.3", Traced, "traced; its instrumentation declares >=1.0,<3.0, proved with 3.1"),
+                old(
+                    "flask",
+                    "3.1.3",
+                    Traced,
+                    "traced; its instrumentation declares >=1.0,<3.0, proved with 3.1",
+                ),
                 old(
                     "click",
                     "8.1.8",
@@ -455,7 +473,12 @@ fn outlooks() -> Vec<SetOutlook> {
                 old("jinja2", "3.1.6", Traced, "traced"),
                 old("redis", "5.2.1", Traced, "traced"),
                 old("sqlalchemy", "2.0.36", Traced, "traced; needs greenlet, which is installed with it"),
-                old("urllib3", "2.2.3", Traced, "traced; its instrumentation declares >=1.0.0,<2.0.0, proved with 2.2"),
+                old(
+                    "urllib3",
+                    "2.2.3",
+                    Traced,
+                    "traced; its instrumentation declares >=1.0.0,<2.0.0, proved with 2.2",
+                ),
             ],
             silence: None,
             resolution: None,
@@ -624,7 +647,8 @@ fn wide(size: (u16, u16)) -> Play {
             because: evidence("services/delivery-and-returns-with-a-very-long-name/requirements.txt"),
         },
     ];
-    detection.notes = vec!["`サービス/設定/とても長いフォルダ名/docker-compose.override.yaml` cannot be read: permission denied".to_owned()];
+    detection.notes =
+        vec!["`サービス/設定/とても長いフォルダ名/docker-compose.override.yaml` cannot be read: permission denied".to_owned()];
     play.finds(found);
     play
 }
@@ -738,9 +762,8 @@ fn gaps(size: (u16, u16)) -> Play {
     let mut play = Play::new(options(PROJECT), interview("shop"), size);
     let mut found = the_found();
     for outlook in &mut found.sets {
-        outlook.silence = Some(
-            "no request would give a span (litestar 2.12.1: not traced: the set has no instrumentation for it)".to_owned(),
-        );
+        outlook.silence =
+            Some("no request would give a span (litestar 2.12.1: not traced: the set has no instrumentation for it)".to_owned());
     }
     play.finds(found);
     play.to("instrumentation");
@@ -776,7 +799,10 @@ fn row(id: &str, title: &str, why: &str, state: StepState, path: Option<&str>, d
 fn created(name: &str, text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let body: String = lines.iter().map(|line| format!("+{line}\n")).collect();
-    Some(format!("--- /dev/null\n+++ {PROJECT}/{name}\n@@ -0,0 +1,{} @@\n{body}", lines.len()))
+    Some(format!(
+        "--- /dev/null\n+++ {PROJECT}/{name}\n@@ -0,0 +1,{} @@\n{body}",
+        lines.len()
+    ))
 }
 
 const ENV_FILE: &str = "# Written by signoz-setup. Holds the ingestion key: keep it out of git and of images.
@@ -895,7 +921,10 @@ fn steps(state: StepState) -> Vec<StepRow> {
             "each worker gets an exporter of its own after the fork and sends its last spans before it ends; your own configuration and hooks still run",
             state,
             Some(".signoz/gunicorn.conf.py"),
-            created(".signoz/gunicorn.conf.py", "import signoz_auto as _auto\n\n\ndef post_fork(server, worker):\n    _auto.refresh()"),
+            created(
+                ".signoz/gunicorn.conf.py",
+                "import signoz_auto as _auto\n\n\ndef post_fork(server, worker):\n    _auto.refresh()",
+            ),
         ),
         row(
             "write.run-script",
@@ -956,7 +985,10 @@ fn review_wide(size: (u16, u16)) -> Play {
     });
     play.press(Input::Enter);
     let mut report = planned(StepState::Pending);
-    report.launch = Some(launch("gunicorn 受注管理.アプリケーション.ウェブ:create_application() --workers 8", Some(8)));
+    report.launch = Some(launch(
+        "gunicorn 受注管理.アプリケーション.ウェブ:create_application() --workers 8",
+        Some(8),
+    ));
     let steps = &mut report.plan.as_mut().unwrap().steps;
     steps[0].state = StepState::Satisfied;
     steps[1].title = "サービス/設定/とても長いフォルダ名/.gitignore から鍵を守る".to_owned();
@@ -1119,7 +1151,11 @@ fn verifying(size: (u16, u16)) -> Play {
 
 fn verifying_refused(size: (u16, u16)) -> Play {
     let mut play = sending(size);
-    play.seen("auth", false, "https://ingest.eu2.signoz.cloud:443 does not know the ingestion key (HTTP 401)");
+    play.seen(
+        "auth",
+        false,
+        "https://ingest.eu2.signoz.cloud:443 does not know the ingestion key (HTTP 401)",
+    );
     play.stage("sending a span from the app's own Python");
     play.ticks(2);
     play
@@ -1208,7 +1244,9 @@ fn rehearsing(size: (u16, u16)) -> Play {
     play.press(Input::Enter);
     play.stage("starting `gunicorn --bind 127.0.0.1:37655 shop.wsgi:application --workers 4` for a rehearsal");
     for pid in [26279, 26293, 26307, 26321] {
-        play.line(&format!("[2026-03-02 10:41:07 +0000] [{pid}] [INFO] Booting worker with pid: {pid}"));
+        play.line(&format!(
+            "[2026-03-02 10:41:07 +0000] [{pid}] [INFO] Booting worker with pid: {pid}"
+        ));
     }
     play.stage("sending requests to 127.0.0.1:37655");
     play.say(Event::Workers {
