@@ -163,12 +163,13 @@ pub(super) fn key(look: &Look<'_>) -> Vec<Row> {
                 width,
             ));
         }
+        KeyState::Checked(level) if level.outcome == Outcome::Pass => {
+            let place = look.wizard.interview.endpoint().map(|endpoint| endpoint.host).unwrap_or_default();
+            rows.extend(look.marked(marks::GOOD, Tone::Quiet, format!("the key was accepted by {place}"), width));
+        }
         KeyState::Checked(level) => {
-            let tone = if level.outcome == Outcome::Pass { Tone::Quiet } else { Tone::Plain };
-            rows.extend(look.marked(marks::outcome(level.outcome), tone, format!("key: {}", level.detail), width));
-            if level.outcome != Outcome::Pass
-                && let Some(remedy) = &level.remedy
-            {
+            rows.extend(look.marked(marks::outcome(level.outcome), Tone::Plain, format!("key: {}", level.detail), width));
+            if let Some(remedy) = &level.remedy {
                 rows.extend(wrap(look.theme.row(Tone::Quiet, format!("  hint: {remedy}")), width, 2));
             }
         }

@@ -43,6 +43,9 @@ pub(super) fn keys(look: &Look<'_>, limit: usize) -> Vec<Key> {
             if menu.len() > 1 {
                 add(arrows, "choose", false);
             }
+            if scrolls {
+                add("pgup/pgdn", "scroll", false);
+            }
             add("esc", "leave", false);
         }
         Screen::Ask(ask) => {
@@ -57,6 +60,9 @@ pub(super) fn keys(look: &Look<'_>, limit: usize) -> Vec<Key> {
                     add("ctrl-w", "deletes a word", true);
                     add("home/end", "to the line's start or end", true);
                 }
+            }
+            if scrolls {
+                add("pgup/pgdn", "scroll", false);
             }
             add("esc", "back, answers are kept", true);
             add("esc", "back", false);

@@ -33,9 +33,14 @@ impl Look<'_> {
         self.height + 3 >= usize::from(super::ROOMY)
     }
 
-    /// Whether two parts fit beside each other.
+    /// Whether two tables fit beside each other.
     pub(super) fn two_columns(&self) -> bool {
         self.width >= 96
+    }
+
+    /// Whether lines of files or logs can be read beside a list.
+    pub(super) fn wide(&self) -> bool {
+        self.width >= 110
     }
 
     /// Columns of text that may have a scroll bar beside it.
@@ -88,8 +93,10 @@ pub(super) struct Page {
     pub(super) top: Vec<Row>,
     /// Scrolls.
     pub(super) long: Vec<Row>,
-    /// Stays below.
+    /// Stays below, at the screen's end.
     pub(super) bottom: Vec<Row>,
+    /// What stays below follows what is above it where all of it fits.
+    pub(super) near: bool,
     /// Lines of `long` that have to be seen, whatever is scrolled.
     pub(super) chosen: Option<Range<usize>>,
     /// Row of `top` and column where the person types.
@@ -109,6 +116,10 @@ impl Page {
             }
             let room = height.saturating_sub(self.top.len() + self.long.len().min(LEAST));
             self.bottom.truncate(room);
+        }
+        if self.near {
+            let free = height.saturating_sub(self.top.len() + self.long.len() + self.bottom.len());
+            self.bottom.resize(self.bottom.len() + free, Row::default());
         }
         let top = rows_of(self.top.len().min(height));
         let bottom = rows_of(self.bottom.len()).min(area.height - top);

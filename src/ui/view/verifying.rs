@@ -28,7 +28,7 @@ pub(super) fn page(look: &Look<'_>, verifying: Verifying) -> Page {
 fn sending(look: &Look<'_>) -> Page {
     let width = look.text_width();
     let mut page = Page::default();
-    page.top.push(look.theme.row(Tone::Title, "sending a span"));
+    page.top.push(look.theme.row(Tone::Title, "Sending a span"));
     page.top.push(Row::default());
     page.long = stages::rows(look, width, look.height.saturating_sub(2));
     if page.long.is_empty() {
@@ -45,7 +45,7 @@ fn offer(look: &Look<'_>) -> Page {
         page.top.push(Row::default());
         page.long = levels(look, &verification.levels, look.text_width());
     }
-    let mut rows = vec![Row::default(), look.rule("one proof is left: the app itself", "", look.width)];
+    let mut rows = vec![Row::default(), look.rule("One proof is left: the app itself", "", look.width)];
     rows.extend(wrap(
         theme.row(
             Tone::Plain,
@@ -70,6 +70,7 @@ fn offer(look: &Look<'_>) -> Page {
         0,
     ));
     page.bottom = rows;
+    page.near = true;
     page
 }
 
@@ -78,7 +79,7 @@ fn rehearsing(look: &Look<'_>) -> Page {
     let width = look.text_width();
     let live = &look.wizard.live;
     let mut page = Page::default();
-    page.top.push(theme.row(Tone::Title, "rehearsing the app"));
+    page.top.push(theme.row(Tone::Title, "Rehearsing the app"));
     page.top.push(Row::default());
     let now = live.stages.last().map_or("beginning", |stage| stage.title.as_str());
     page.top.extend(look.marked(look.spinner(), Tone::Plain, now, width));
@@ -98,7 +99,7 @@ fn rehearsing(look: &Look<'_>) -> Page {
         .collect();
     if !log.is_empty() {
         page.bottom.push(Row::default());
-        page.bottom.push(look.rule("log", "", look.width));
+        page.bottom.push(look.rule("Log", "", look.width));
         page.bottom.extend(log.into_iter().rev());
     }
     page
@@ -135,7 +136,7 @@ pub(super) fn seen(look: &Look<'_>, verification: &Verification, width: usize) -
     }
     if !verification.trace.is_empty() {
         rows.push(Row::default());
-        rows.push(look.rule("the fullest trace that the rehearsal received", "", width));
+        rows.push(look.rule("The fullest trace that the rehearsal received", "", width));
         rows.extend(trace::rows(look, &verification.trace, width));
     }
     rows
@@ -176,7 +177,8 @@ pub(super) fn levels(look: &Look<'_>, levels: &[LevelReport], width: usize) -> V
             Span::raw(" "),
             theme.say(tone, &level.detail),
         ];
-        if let Some(ms) = level.latency_ms {
+        // Some sentences say it already.
+        if let Some(ms) = level.latency_ms.filter(|ms| !level.detail.ends_with(&format!(" {ms} ms"))) {
             words.push(theme.say(Tone::Quiet, format!("  {ms} ms")));
         }
         rows.extend(wrap(Line::from(words), width, NAME + 3));
