@@ -161,7 +161,8 @@ fn answer(terminal: &Terminal, endpoint: &str) {
 fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     let folder = shop();
     let here = folder.path();
-    let program = Program::new(here);
+    let temporary = tempfile::tempdir().unwrap();
+    let program = Program::new(here).env("TMPDIR", temporary.path().to_str().unwrap());
     let receiver = Receiver::start(&program);
     let before = picture(here);
 
@@ -183,6 +184,12 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     terminal.send(ESC);
     terminal.wait_for_within("steps to do", LONG);
     assert_eq!(picture(here), before, "stopping did not put everything back");
+    let left: Vec<_> = fs::read_dir(temporary.path())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    assert!(left.is_empty(), "the stopped installer left {left:?}");
 
     terminal.send(ENTER);
     terminal.wait_for_within("start the app", LONG);
