@@ -324,11 +324,11 @@ fn evidence(source: &str) -> Vec<Evidence> {
     vec![Evidence::new(source, "")]
 }
 
-fn interview(folder: &str) -> Interview {
+pub fn interview(folder: &str) -> Interview {
     Interview::new(folder, Draft::default(), Draft::default(), vec![Target::Direct])
 }
 
-fn python(version: &str, folder: &str, source: &str) -> PythonEnvironment {
+pub fn python(version: &str, folder: &str, source: &str) -> PythonEnvironment {
     PythonEnvironment {
         interpreter: PathBuf::from(folder).join("bin/python"),
         version: version.to_owned(),
@@ -343,7 +343,7 @@ fn python(version: &str, folder: &str, source: &str) -> PythonEnvironment {
     }
 }
 
-fn system_python() -> PythonEnvironment {
+pub fn system_python() -> PythonEnvironment {
     PythonEnvironment {
         interpreter: "/usr/bin/python3.12".into(),
         virtualenv: None,
@@ -387,9 +387,9 @@ fn launch(command: &str, workers: Option<u32>) -> LaunchReport {
     }
 }
 
-const GUNICORN: &str = "gunicorn shop.wsgi:application --workers 4 --bind 0.0.0.0:8000";
+pub const GUNICORN: &str = "gunicorn shop.wsgi:application --workers 4 --bind 0.0.0.0:8000";
 
-fn detection() -> Detection {
+pub fn detection() -> Detection {
     Detection {
         targets: vec![
             DetectedTarget {
@@ -500,7 +500,7 @@ fn outlooks() -> Vec<SetOutlook> {
     ]
 }
 
-fn the_found() -> Found {
+pub fn the_found() -> Found {
     Found {
         detection: detection(),
         launches: vec![
@@ -526,14 +526,14 @@ fn moves(new: usize) -> Vec<Move> {
         .collect()
 }
 
-fn resolution(new: usize) -> Resolution {
+pub fn resolution(new: usize) -> Resolution {
     Resolution {
         moves: moves(new),
         ..Resolution::default()
     }
 }
 
-fn broken_resolution() -> Resolution {
+pub fn broken_resolution() -> Resolution {
     let mut moves = moves(31);
     for (name, from, to) in [
         ("protobuf", "5.29.5", "4.25.9"),
@@ -722,7 +722,7 @@ fn level(level: Level, outcome: Outcome, detail: &str) -> LevelReport {
     }
 }
 
-fn accepted() -> LevelReport {
+pub fn accepted() -> LevelReport {
     LevelReport {
         trace_id: Some("2744693c7d6045282c0b3c80de34f0e9".to_owned()),
         latency_ms: Some(84),
@@ -734,7 +734,7 @@ fn accepted() -> LevelReport {
     }
 }
 
-fn refused() -> LevelReport {
+pub fn refused() -> LevelReport {
     LevelReport {
         remedy: Some("compare the key with Settings → Ingestion in SigNoz, and the region with the address of your SigNoz".to_owned()),
         stages: vec![Stage {
@@ -844,7 +844,7 @@ fn unit_diff() -> Option<String> {
     ))
 }
 
-fn steps(state: StepState) -> Vec<StepRow> {
+pub fn steps(state: StepState) -> Vec<StepRow> {
     let loader: String = (1..=120).map(|line| format!("# line {line} of the loader\n")).collect();
     let mut install = row(
         "install.packages",
@@ -952,7 +952,7 @@ fn steps(state: StepState) -> Vec<StepRow> {
     rows
 }
 
-fn planned(state: StepState) -> Report {
+pub fn planned(state: StepState) -> Report {
     let mut report = Report::new("setup");
     report.environment = Some(detection());
     report.coverage = outlooks().remove(0).coverage;
@@ -1114,7 +1114,7 @@ fn undone(size: (u16, u16)) -> Play {
     play
 }
 
-fn applied() -> Report {
+pub fn applied() -> Report {
     let mut report = planned(StepState::Applied);
     for (index, row) in report.plan.as_mut().unwrap().steps.iter_mut().enumerate() {
         if row.state == StepState::Applied {
@@ -1161,7 +1161,7 @@ fn verifying_refused(size: (u16, u16)) -> Play {
     play
 }
 
-fn levels() -> Vec<LevelReport> {
+pub fn levels() -> Vec<LevelReport> {
     vec![
         accepted(),
         LevelReport {
@@ -1177,7 +1177,7 @@ fn levels() -> Vec<LevelReport> {
     ]
 }
 
-fn next() -> Vec<String> {
+pub fn next() -> Vec<String> {
     vec![
         format!("start the app with: {PROJECT}/.signoz/run.sh"),
         format!("prove it for every worker: signoz-setup --rehearse {PROJECT}"),
@@ -1227,7 +1227,7 @@ fn offer_refused(size: (u16, u16)) -> Play {
     play
 }
 
-fn worker(pid: u32, requests: u64, lost: u64, duplicated: u64) -> WorkerRow {
+pub fn worker(pid: u32, requests: u64, lost: u64, duplicated: u64) -> WorkerRow {
     WorkerRow {
         pid,
         server: "gunicorn".to_owned(),
@@ -1261,7 +1261,7 @@ fn rehearsing(size: (u16, u16)) -> Play {
     play
 }
 
-fn trace() -> Vec<TraceBar> {
+pub fn trace() -> Vec<TraceBar> {
     let bar = |name: &str, kind: &str, depth, offset_us, duration_us| TraceBar {
         name: name.to_owned(),
         kind: kind.to_owned(),

@@ -97,6 +97,8 @@ pub(super) struct Page {
     pub(super) bottom: Vec<Row>,
     /// What stays below follows what is above it where all of it fits.
     pub(super) near: bool,
+    /// What stays above is needed to choose.
+    pub(super) steady: bool,
     /// Lines of `long` that have to be seen, whatever is scrolled.
     pub(super) chosen: Option<Range<usize>>,
     /// Row of `top` and column where the person types.
@@ -110,7 +112,10 @@ impl Page {
         let least = self.long.len().min(LEAST);
         // What does not fit as a fixed part has to be reachable by scrolling. Where the person types or chooses stays.
         if self.top.len() + least + self.bottom.len() > height {
-            if self.cursor.is_none() && self.chosen.is_none() {
+            if self.cursor.is_some() {
+                let moved = std::mem::take(&mut self.bottom);
+                self.long.extend(moved);
+            } else if self.chosen.is_none() && !self.steady {
                 let moved = std::mem::take(&mut self.top);
                 self.long.splice(0..0, moved);
             }

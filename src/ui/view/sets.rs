@@ -18,8 +18,13 @@ pub(super) fn page(look: &Look<'_>, ask: &Ask) -> Page {
     let mut page = Page {
         top: ask::heading(look, ask),
         bottom: ask::under(look, ask),
+        steady: true,
         ..Page::default()
     };
+    if !look.roomy() {
+        // The tables say it themselves.
+        page.top = vec![look.theme.row(Tone::Title, ask.question.title)];
+    }
     let Some(found) = &look.wizard.interview.found else {
         // Without a project nothing is known of either.
         for (index, choice) in ask.choices.iter().enumerate() {
@@ -65,7 +70,9 @@ pub(super) fn page(look: &Look<'_>, ask: &Ask) -> Page {
         }
         page.top.extend(words);
     }
-    page.top.push(Row::default());
+    if look.roomy() {
+        page.top.push(Row::default());
+    }
     if let Some(choice) = ask.choices.get(ask.line) {
         page.top.push(look.rule(&format!("What {} would do", choice.title), "", look.width));
         page.long = table(look, outlook(&choice.value), width);

@@ -47,10 +47,7 @@ fn offer(look: &Look<'_>) -> Page {
     }
     let mut rows = vec![Row::default(), look.rule("One proof is left: the app itself", "", look.width)];
     rows.extend(wrap(
-        theme.row(
-            Tone::Plain,
-            "start it once, send it requests, and see that every worker's spans arrive, each once?",
-        ),
+        theme.row(Tone::Plain, "start it once, send it requests, and count what each worker sends?"),
         look.width,
         0,
     ));
@@ -64,7 +61,7 @@ fn offer(look: &Look<'_>) -> Page {
     rows.extend(wrap(
         theme.row(
             Tone::Quiet,
-            "on a free port of this machine, with a receiver inside this program: nothing is sent to SigNoz, and it is ended afterwards",
+            "on a free port of this machine; its spans go to a receiver inside this program, none to SigNoz",
         ),
         look.width,
         0,
@@ -87,7 +84,7 @@ fn rehearsing(look: &Look<'_>) -> Page {
     page.long = if live.workers.is_empty() {
         vec![theme.row(Tone::Quiet, "no worker has answered yet")]
     } else {
-        painted::rows(theme, &text::workers(&live.workers), width)
+        painted::rows(theme, &text::workers(&live.workers, width), width)
     };
     let room = look.height.saturating_sub(page.top.len() + page.long.len() + 2).min(LOG);
     let log: Vec<Row> = live
@@ -123,7 +120,7 @@ pub(super) fn seen(look: &Look<'_>, verification: &Verification, width: usize) -
     let mut rows = levels(look, &verification.levels, width);
     if !verification.workers.is_empty() {
         rows.push(Row::default());
-        rows.extend(painted::rows(theme, &text::workers(&verification.workers), width));
+        rows.extend(painted::rows(theme, &text::workers(&verification.workers, width), width));
         if let Some(lost) = verification.lost_at_stop {
             let mark = if lost == 0 { marks::GOOD } else { marks::CARE };
             rows.extend(look.marked(
