@@ -64,7 +64,7 @@ fn menu(look: &Look<'_>, line: usize) -> Vec<Row> {
         rows.extend(look.marked(
             marks::CARE,
             Tone::Plain,
-            "an earlier run was ended half way: what it left half done is cleared before anything else",
+            "an earlier run was ended half way; what it left half done has been cleared",
             look.width,
         ));
     }
