@@ -27,7 +27,7 @@ import termios
 import time
 
 import pyte
-import pyte.screens
+import pyte.graphics
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
@@ -54,9 +54,15 @@ class Screen(pyte.Screen):
     """A screen that knows dim text, which pyte does not: its unused `blink` carries it."""
 
     def select_graphic_rendition(self, *attributes, **more):
-        changed = []
-        for code in attributes:
+        changed, codes = [], list(attributes)
+        while codes:
+            code = codes.pop(0)
             changed.extend({2: [5], 22: [22, 25], 5: []}.get(code, [code]))
+            if code in (38, 48) and codes:
+                # What follows is a colour: `5;N` or `2;R;G;B`.
+                rest = 2 if codes[0] == 5 else 4
+                changed.extend(codes[:rest])
+                del codes[:rest]
         super().select_graphic_rendition(*changed, **more)
 
 
@@ -99,6 +105,13 @@ class Terminal:
                 sys.exit(f"`{text}` was never shown; the screen is:\n{self.text()}")
         self.read(0.3)
 
+    def gone(self, text, seconds=120):
+        """Waits until a text is not shown any more."""
+        end = time.monotonic() + seconds
+        while text in self.text() and time.monotonic() < end and self.read(0.1):
+            pass
+        self.read(0.3)
+
     def press(self, keys):
         os.write(self.fd, keys.encode())
         self.read(0.2)
@@ -117,13 +130,22 @@ class Terminal:
         os.waitpid(self.pid, 0)
 
 
+def named(colour):
+    """One of the terminal's own colours; crossterm names them by their place in the palette, which pyte turns into values."""
+    if colour in NAMES:
+        return Color.from_ansi(NAMES.index(colour))
+    if colour in pyte.graphics.FG_BG_256[:16]:
+        return Color.from_ansi(pyte.graphics.FG_BG_256.index(colour) % 8)
+    return None
+
+
 def painted(screen, theme):
     """The screen as rich's text."""
     text = Text()
     for y in range(screen.lines):
         for x in range(screen.columns):
             cell = screen.buffer[y][x]
-            colour = Color.from_ansi(NAMES.index(cell.fg)) if cell.fg in NAMES else None
+            colour = named(cell.fg)
             if cell.blink:
                 # Half way to the background, as most terminals draw dim.
                 base = colour.get_truecolor(theme) if colour else theme.foreground_color
@@ -187,14 +209,21 @@ def samples(options):
 
 
 APP = """\
-from flask import Flask
+from flask import Flask, render_template_string
+from sqlalchemy import create_engine, text
 
 app = Flask(__name__)
+engine = create_engine("sqlite://")
+PAGE = "<h1>orders</h1>{% for row in rows %}<p>{{ row[0] }}</p>{% endfor %}"
 
 
 @app.get("/")
-def home():
-    return "hello"
+def orders():
+    with engine.connect() as connection:
+        connection.execute(text("create table if not exists orders (name text)"))
+        connection.execute(text("insert into orders values ('tea')"))
+        rows = connection.execute(text("select name from orders limit 20")).all()
+    return render_template_string(PAGE, rows=rows)
 """
 
 DOWN, ESC, ENTER = "\x1b[B", "\x1b", "\r"
@@ -206,7 +235,7 @@ def project(folder):
     shop.mkdir()
     (shop / "app.py").write_text(APP)
     (shop / "Procfile").write_text("web: gunicorn app:app --workers 4\n")
-    (shop / "requirements.txt").write_text("flask\ngunicorn\nredis\nsqlalchemy\n")
+    (shop / "requirements.txt").write_text("flask\ngunicorn\nsqlalchemy\n")
     subprocess.run([sys.executable, "-m", "venv", shop / ".venv"], check=True)
     subprocess.run([shop / ".venv/bin/python", "-m", "pip", "install", "--quiet", "-r", shop / "requirements.txt"], check=True)
     return shop
@@ -215,7 +244,7 @@ def project(folder):
 def walk(terminal, options, endpoint):
     """Through the wizard, a picture at each station."""
     shown = lambda name: save(terminal.screen, name, options)
-    terminal.wait("found in shop")
+    terminal.wait("Found in shop")
     shown("found")
     terminal.press(ENTER)
     terminal.wait("region?")
@@ -232,7 +261,7 @@ def walk(terminal, options, endpoint):
     terminal.wait("deployment environment")
     terminal.press("production" + ENTER)
     terminal.wait("Which releases")
-    terminal.wait("packages come")
+    terminal.gone("asking the resolver")
     shown("sets")
     terminal.press(ENTER)
     terminal.wait("How is the app started?")
@@ -244,14 +273,16 @@ def walk(terminal, options, endpoint):
     terminal.press(ENTER)
     terminal.wait("Installing", 60)
     shown("applying")
-    terminal.wait("one proof is left", 180)
+    terminal.wait("One proof is left", 180)
     shown("offer")
     terminal.press(ENTER)
     terminal.wait("requests", 60)
     terminal.wait("enter report", 120)
     shown("verified")
+    terminal.press(DOWN * 40)
+    shown("trace")
     terminal.press(ENTER)
-    terminal.wait("next")
+    terminal.wait("Next")
     shown("report")
     terminal.press(ENTER)
 
@@ -260,14 +291,16 @@ def real(options):
     """The program itself, against its own receiver."""
     subprocess.run(["cargo", "build", "--quiet"], cwd=ROOT, check=True)
     program = str(ROOT / "target/debug/signoz-setup")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="signoz-setup-pictures-"))
+    # Its path is seen in the pictures, so it has a short name; it must not be there yet.
+    folder = pathlib.Path(tempfile.gettempdir()) / "demo"
+    folder.mkdir()
     home = folder / "home"
     home.mkdir()
-    env = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "NO_COLOR": ""}
+    env = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state")}
     receiver = None
     try:
         shop = project(folder)
-        receiver = subprocess.Popen([program, "--tap", "--plain"], stderr=subprocess.PIPE, text=True)
+        receiver = subprocess.Popen([program, "--tap", "--plain", "--grpc-port", "0", "--http-port", "0"], stderr=subprocess.PIPE, text=True)
         endpoint = next(word for line in receiver.stderr for word in line.split() if word.startswith("http://"))
         terminal = Terminal([program, "."], options.size, cwd=shop, env=env)
         walk(terminal, options, endpoint.rstrip(",;"))

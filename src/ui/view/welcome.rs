@@ -151,7 +151,7 @@ fn laid_out(look: &Look<'_>, facts: &[Fact], width: usize) -> Vec<Row> {
         last = fact.name;
         let mut value = fact.value.clone();
         let columns = NAME + width_of(&value);
-        let source = clean(&fact.source);
+        let source = inside(look, &clean(&fact.source));
         let gap = if columns < column { column - columns } else { 3 };
         if source.is_empty() || columns + gap + wide(&source).min(MARK) > width {
             rows.extend(look.fact(name, NAME, value, width));
@@ -166,6 +166,16 @@ fn laid_out(look: &Look<'_>, facts: &[Fact], width: usize) -> Vec<Row> {
         rows.extend(look.fact(name, NAME, value, width));
     }
     rows
+}
+
+/// A path as it is named inside the project, when it lies there.
+fn inside(look: &Look<'_>, path: &str) -> String {
+    let project = &look.wizard.options.project;
+    let below = path.strip_prefix(project.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    below
+        .filter(|rest| !rest.is_empty() && !project.is_empty())
+        .unwrap_or(path)
+        .to_owned()
 }
 
 fn source(because: &[Evidence]) -> String {
@@ -204,7 +214,7 @@ fn python(look: &Look<'_>, detection: &Detection, facts: &mut Vec<Fact>) {
         });
         facts.push(Fact {
             name,
-            value: vec![theme.say(Tone::Plain, shorten(&clean(&path), look.text_width() - NAME))],
+            value: vec![theme.say(Tone::Plain, shorten(&inside(look, &clean(&path)), look.text_width() - NAME))],
             source: String::new(),
         });
     };
