@@ -7,6 +7,7 @@
     python assets/pictures/make.py --real          the program itself: a walk through a project made on the fly
     python assets/pictures/make.py --png DIR       PNG files as well, to look at (DejaVu Sans Mono is used)
     python assets/pictures/make.py --out DIR --size 80x24 --light
+    python assets/pictures/make.py --real --only found region key offer trace
 
 The pictures in this folder are made with --real. Only real output is shown: nothing is drawn by hand.
 """
@@ -143,6 +144,7 @@ def painted(screen, theme):
     """The screen as rich's text."""
     text = Text()
     for y in range(screen.lines):
+        run, style = "", Style()
         for x in range(screen.columns):
             cell = screen.buffer[y][x]
             colour = named(cell.fg)
@@ -150,7 +152,15 @@ def painted(screen, theme):
                 # Half way to the background, as most terminals draw dim.
                 base = colour.get_truecolor(theme) if colour else theme.foreground_color
                 colour = Color.from_rgb(*(round(0.62 * a + 0.38 * b) for a, b in zip(base, theme.background_color)))
-            text.append(cell.data, Style(color=colour, bold=cell.bold or None, reverse=cell.reverse or None))
+            here = Style(color=colour, bold=cell.bold or None, reverse=cell.reverse or None)
+            if cell.data == " " and not cell.reverse:
+                # A space has no colour: it need not end a run.
+                here = style
+            if here != style:
+                text.append(run, style)
+                run, style = "", here
+            run += cell.data
+        text.append(run.rstrip(), style)
         text.append("\n")
     return text
 
@@ -226,7 +236,10 @@ def orders():
     return render_template_string(PAGE, rows=rows)
 """
 
-DOWN, ESC, ENTER = "\x1b[B", "\x1b", "\r"
+# The stations whose pictures are in this folder; `--only` names others.
+KEPT = ["sets", "review", "applying", "verified", "report"]
+
+DOWN, ENTER = "\x1b[B", "\r"
 
 
 def project(folder):
@@ -243,7 +256,11 @@ def project(folder):
 
 def walk(terminal, options, endpoint):
     """Through the wizard, a picture at each station."""
-    shown = lambda name: save(terminal.screen, name, options)
+
+    def shown(name):
+        if name in (options.only or KEPT):
+            save(terminal.screen, name, options)
+
     terminal.wait("Found in shop")
     shown("found")
     terminal.press(ENTER)
@@ -318,7 +335,7 @@ def main():
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent)
     parser.add_argument("--png", type=pathlib.Path)
-    parser.add_argument("--size", default="100x30", type=lambda text: tuple(map(int, text.split("x"))))
+    parser.add_argument("--size", default="100x36", type=lambda text: tuple(map(int, text.split("x"))))
     parser.add_argument("--light", action="store_true")
     options = parser.parse_args()
     (real if options.real else samples)(options)

@@ -15,6 +15,9 @@ const NAME: usize = 11;
 /// Columns to which a source may be shortened.
 const MARK: usize = 24;
 
+/// Paths up to this width stand beside what is said of them.
+const SHORT: usize = 24;
+
 /// Frameworks that are named one by one.
 const LIBRARIES: usize = 8;
 
@@ -198,6 +201,11 @@ fn python(look: &Look<'_>, detection: &Detection, facts: &mut Vec<Fact>) {
     let mut add = |name, python: &PythonEnvironment| {
         let path = python.virtualenv.as_ref().unwrap_or(&python.interpreter).display().to_string();
         let mut words = format!("{} with {}", python.version, python.package_manager.as_str());
+        let path = inside(look, &clean(&path));
+        let short = wide(&path) <= SHORT;
+        if short {
+            words.push_str(&format!(" in {path}"));
+        }
         if python.virtualenv.is_none() {
             words.push_str(", shared with other programs");
         }
@@ -212,9 +220,12 @@ fn python(look: &Look<'_>, detection: &Detection, facts: &mut Vec<Fact>) {
             value,
             source: source(&python.because),
         });
+        if short {
+            return;
+        }
         facts.push(Fact {
             name,
-            value: vec![theme.say(Tone::Plain, shorten(&inside(look, &clean(&path)), look.text_width() - NAME))],
+            value: vec![theme.say(Tone::Plain, shorten(&path, look.text_width() - NAME))],
             source: String::new(),
         });
     };
