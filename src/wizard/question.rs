@@ -190,9 +190,11 @@ pub const QUESTIONS: &[Question] = &[
                 .map(|python| {
                     let path = python.virtualenv.as_ref().unwrap_or(&python.interpreter).display().to_string();
                     let source = python.because.first().map(|evidence| evidence.source.clone()).unwrap_or_default();
-                    let shared = (python.virtualenv.is_none())
-                        .then_some(", shared with other programs")
-                        .unwrap_or_default();
+                    let shared = if python.virtualenv.is_none() {
+                        ", shared with other programs"
+                    } else {
+                        ""
+                    };
                     let note = format!("{}, {}{shared}; {source}", python.version, python.package_manager.as_str());
                     Choice::new(path.clone(), path, note)
                 })
