@@ -160,7 +160,7 @@ pub(super) fn key(look: &Look<'_>) -> Vec<Row> {
     if !look.roomy() && rows.len() > 1 {
         // The whole of it is told at the question for the key.
         let first = rows.swap_remove(0);
-        rows = vec![Line::from(cut_spans(vec![first.spans, vec![Span::raw(" …")]].concat(), look.width))];
+        rows = vec![Line::from(cut_spans([first.spans, vec![Span::raw(" …")]].concat(), look.width))];
     }
     if !rows.is_empty() {
         rows.insert(0, Row::default());

@@ -204,7 +204,8 @@ fn python(look: &Look<'_>, detection: &Detection, facts: &mut Vec<Fact>) {
         let path = inside(look, &clean(&path));
         let short = wide(&path) <= SHORT;
         if short {
-            words.push_str(&format!(" in {path}"));
+            let at = if python.virtualenv.is_some() { "in" } else { "at" };
+            words.push_str(&format!(" {at} {path}"));
         }
         if python.virtualenv.is_none() {
             words.push_str(", shared with other programs");
