@@ -10,6 +10,7 @@ use signoz_setup::error::Signal;
 use signoz_setup::system::{Cancel, RealCommands, RealFiles, System};
 use signoz_setup::tap::{Tap, TapOptions};
 use signoz_setup::verify::endpoint::{ProbeRequest, SPAN_NAME, STAGES, probe};
+use signoz_setup::verify::regions::try_each;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -659,4 +660,35 @@ fn an_interrupted_probe_ends_at_once() {
     let report = probe(&system, &request, &observer);
     assert_eq!(report.outcome, Outcome::Unknown);
     assert!(report.detail.contains("interrupted"));
+}
+
+#[test]
+fn the_region_of_a_key_is_the_one_that_takes_it() {
+    let runtime = Runtime::new().unwrap();
+    for protocol in BOTH {
+        let tap = |key: &str| {
+            let options = TapOptions {
+                required_key: Some(IngestionKey::parse(key).unwrap()),
+                ..TapOptions::default()
+            };
+            Tap::start(runtime.handle(), options).unwrap()
+        };
+        let (theirs, ours) = (tap("somebody-elses"), tap("canary-4711"));
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let regions = [
+            ("us".parse().unwrap(), theirs.endpoint(protocol)),
+            ("eu".parse().unwrap(), format!("http://{gone}").parse().unwrap()),
+            ("in".parse().unwrap(), ours.endpoint(protocol)),
+        ];
+        let key = IngestionKey::parse("canary-4711").unwrap();
+        let tried = try_each(&system(&runtime, &[]), &regions, &key, protocol, &"shop".parse().unwrap());
+        let outcomes: Vec<(&str, Outcome)> = tried.iter().map(|(region, level)| (region.as_str(), level.outcome)).collect();
+        assert_eq!(
+            outcomes,
+            [("us", Outcome::Fail), ("eu", Outcome::Fail), ("in", Outcome::Pass)],
+            "{protocol}: {tried:?}"
+        );
+        assert!(tried.iter().all(|(_, level)| !level.detail.contains("canary")));
+        assert_eq!((theirs.ledger().len(), ours.ledger().len()), (0, 1));
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! May never ask or show anything itself.
 
-use super::pipeline::{Pipeline, Prepared, environment, folder_name, launch};
+use super::pipeline::{Pipeline, Prepared, folder_name, launch};
+use super::refusals::environment;
 use super::rehearse::Rehearsal;
 use super::{Context, FrontEnd, answers, plain, refuse, undo};
 use crate::cli::When;
@@ -379,7 +380,9 @@ fn rehearse(bench: &Bench, prepared: &Prepared, observer: &(dyn Fn(Event) + Send
         protocol: prepared.answers.protocol,
         observer,
     };
-    rehearsal.add_to(report)
+    rehearsal.add_to(report)?;
+    bench.pipeline(observer).say_what_is_next(prepared, report);
+    Ok(())
 }
 
 /// What detection says to a conversation: the facts, how each command would be started, what each set would trace.

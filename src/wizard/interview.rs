@@ -3,7 +3,8 @@
 //!
 //! May never do I/O or show a key.
 
-use super::question::{self, QUESTIONS, Question};
+use super::finish;
+use super::question::{QUESTIONS, Question};
 use crate::domain::answers::Draft;
 use crate::domain::detection::{PythonEnvironment, Server};
 use crate::domain::report::LaunchReport;
@@ -144,9 +145,13 @@ impl Interview {
         }
         let needs_an_answer = match question.id {
             "endpoint" => self.draft.endpoint.is_none(),
+            "ingestion-key" => self.key_in_hand().is_none() && self.way != Way::Endpoint,
             "accept-gaps" => self.draft.accept_gaps.is_none(),
             "instrumentation" => self.draft.instrumentation.is_none(),
             "find-region" => true,
+            // Whoever has another command is asked for it next, not for the choice again.
+            "command" => self.draft.command.is_none() && !self.other_command,
+            "command-text" => self.draft.command.is_none(),
             _ => (question.open)(&self.draft),
         };
         needs_an_answer && !(question.id == "region" && self.way == Way::Endpoint)
@@ -162,7 +167,7 @@ impl Interview {
             ..self.draft.clone()
         };
         match &self.found {
-            Some(found) => draft.or(question::suggest(&found.detection, &self.folder)),
+            Some(found) => draft.or(finish::suggest(&found.detection, &self.folder)),
             None => draft,
         }
     }
@@ -227,7 +232,7 @@ impl Interview {
                 .iter()
                 .enumerate()
                 .map(|(index, server)| (server, found.launches.get(index)))
-                .filter(|(server, _)| !question::masked(&server.command))
+                .filter(|(server, _)| !finish::masked(&server.command))
         })
     }
 
