@@ -12,7 +12,7 @@ use crate::detect;
 use crate::domain::answers::{Answers, Destination, Draft};
 use crate::domain::detection::PythonEnvironment;
 use crate::domain::report::{Level, LevelReport, Report};
-use crate::domain::{Detection, Event, InstrumentationSet, Region, Resolution, Target};
+use crate::domain::{Detection, Event, InstrumentationSet, Region, Resolution, ServiceName, Target};
 use crate::engine;
 use crate::error::{Error, Result, Signal};
 use crate::system::{Cancel, RealCommands, System};
@@ -177,7 +177,7 @@ impl Crew {
                 post.send(Msg::KeyChecked(ticket, Box::new(level)));
             }),
             Effect::FindRegion(ticket, draft) => self.look(Cancel::default(), move |bench, post| {
-                post.send(Msg::RegionsTried(ticket, bench.find_region(&draft)));
+                post.send(Msg::RegionsTried(ticket, find_region(&bench.system, &draft)));
             }),
             Effect::Prepare(ticket, draft) => {
                 self.latest = Cancel::default();
@@ -290,13 +290,6 @@ impl Bench {
         }
     }
 
-    fn find_region(&self, draft: &Draft) -> Vec<(Region, LevelReport)> {
-        let (Some(key), Some(name)) = (&draft.key, &draft.service_name) else {
-            return Vec::new();
-        };
-        regions::try_each(&self.system, &regions::cloud(), key, draft.protocol.unwrap_or_default(), name)
-    }
-
     fn job(&self, job: Job, post: &Post) {
         let (ticket, work, cancel) = match &job {
             Job::Prepare(ticket, _, cancel) => (*ticket, Work::Prepare, cancel),
@@ -357,7 +350,7 @@ impl Bench {
         let done = match work {
             Work::Apply => pipeline.apply(&prepared, &mut report),
             Work::Verify => pipeline.verify(&prepared, self.verify, &mut report),
-            Work::Rehearse => rehearse(self, &prepared, observer, &mut report),
+            Work::Rehearse => rehearse(&pipeline, &prepared, &mut report),
             Work::Prepare | Work::Undo => Ok(()),
         };
         let mut known = self.known();
@@ -371,18 +364,33 @@ impl Bench {
     }
 }
 
-fn rehearse(bench: &Bench, prepared: &Prepared, observer: &(dyn Fn(Event) + Send + Sync), report: &mut Report) -> Result<()> {
+/// Level `workers`, for what was just set up.
+pub(super) fn rehearse(pipeline: &Pipeline<'_>, prepared: &Prepared, report: &mut Report) -> Result<()> {
     let rehearsal = Rehearsal {
-        system: &bench.system,
-        project: &bench.project,
+        system: pipeline.system,
+        project: pipeline.project,
         python: Some(prepared.interpreter()),
         command: Some(prepared.answers.command.clone()),
         protocol: prepared.answers.protocol,
-        observer,
+        observer: pipeline.observer,
     };
     rehearsal.add_to(report)?;
-    bench.pipeline(observer).say_what_is_next(prepared, report);
+    pipeline.say_what_is_next(prepared, report);
     Ok(())
+}
+
+/// Tries the key of some answers against every region.
+pub(super) fn find_region(system: &System, draft: &Draft) -> Vec<(Region, LevelReport)> {
+    let name = draft.service_name.clone().or_else(probe_name);
+    match (&draft.key, name) {
+        (Some(key), Some(name)) => regions::try_each(system, &regions::cloud(), key, draft.protocol.unwrap_or_default(), &name),
+        _ => Vec::new(),
+    }
+}
+
+/// The service that a probe names while the app has no name.
+fn probe_name() -> Option<ServiceName> {
+    "signoz-setup".parse().ok()
 }
 
 /// What detection says to a conversation: the facts, how each command would be started, what each set would trace.
@@ -418,7 +426,7 @@ pub(super) fn probable(draft: &Draft) -> Option<Answers> {
         destination,
         key: draft.key.clone(),
         api_key: None,
-        service_name: draft.service_name.clone().or_else(|| "signoz-setup".parse().ok())?,
+        service_name: draft.service_name.clone().or_else(probe_name)?,
         deployment_environment: None,
         protocol: draft.protocol.unwrap_or_default(),
         instrumentation: InstrumentationSet::default(),

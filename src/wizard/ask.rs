@@ -5,7 +5,7 @@ use super::interview::Way;
 use super::message::{Effect, Input, Ticket};
 use super::question::{Choice, Kind, Question, Then};
 use super::{KeyState, Screen, Waiting, Wizard};
-use crate::domain::{LevelReport, Outcome, Region};
+use crate::domain::{LevelReport, Region};
 
 /// A question on the screen.
 #[derive(Debug, Clone)]
@@ -173,22 +173,18 @@ impl Wizard {
             return Vec::new();
         }
         self.seeking = None;
-        let accepted = |level: &LevelReport| matches!(level.outcome, Outcome::Pass | Outcome::Warn);
-        let Some((region, level)) = tried.iter().find(|(_, level)| accepted(level)) else {
-            self.interview.way = Way::Region;
-            let region = self.interview.questions().find(|question| question.id == "region");
-            let effects = self.come_to(region);
-            if let Screen::Ask(ask) = &mut self.screen {
-                let first = tried
-                    .first()
-                    .map(|(region, level)| format!(" ({region}: {})", level.detail))
-                    .unwrap_or_default();
-                ask.problem = Some(format!("no region accepted the key{first}"));
+        let level = match self.interview.regions_tried(&tried) {
+            Ok(level) => level,
+            Err(problem) => {
+                let region = self.interview.questions().find(|question| question.id == "region");
+                let effects = self.come_to(region);
+                if let Screen::Ask(ask) = &mut self.screen {
+                    ask.problem = Some(problem);
+                }
+                return effects;
             }
-            return effects;
         };
-        self.interview.draft.region = Some(region.clone());
-        self.key = KeyState::Checked(Box::new(level.clone()));
+        self.key = KeyState::Checked(Box::new(level));
         let found = super::question::QUESTIONS.iter().find(|question| question.id == "find-region");
         found.map_or_else(Vec::new, |question| self.go_on(question))
     }

@@ -8,7 +8,9 @@ use super::question::{QUESTIONS, Question};
 use crate::domain::answers::Draft;
 use crate::domain::detection::{PythonEnvironment, Server};
 use crate::domain::report::LaunchReport;
-use crate::domain::{Coverage, CoverageStatus, Detection, Endpoint, IngestionKey, InstrumentationSet, Resolution, Target};
+use crate::domain::{
+    Coverage, CoverageStatus, Detection, Endpoint, IngestionKey, InstrumentationSet, LevelReport, Outcome, Region, Resolution, Target,
+};
 use crate::error::Error;
 
 /// How the destination is named.
@@ -212,6 +214,21 @@ impl Interview {
         if let Some(outlook) = outlook {
             outlook.resolution = Some(resolution);
         }
+    }
+
+    /// Takes what each region said of the key: the first that accepted it is the region.
+    ///
+    /// # Errors
+    /// Why none is; the person then chooses.
+    pub fn regions_tried(&mut self, tried: &[(Region, LevelReport)]) -> Result<LevelReport, String> {
+        let accepted = |level: &LevelReport| matches!(level.outcome, Outcome::Pass | Outcome::Warn);
+        if let Some((region, level)) = tried.iter().find(|(_, level)| accepted(level)) {
+            self.draft.region = Some(region.clone());
+            return Ok(level.clone());
+        }
+        self.way = Way::Region;
+        let first = tried.first().map(|(region, level)| format!(" ({region}: {})", level.detail));
+        Err(format!("no region accepted the key{}", first.unwrap_or_default()))
     }
 
     /// Whether the person has to say which Python: several could be meant, none was found, or it is one that others share.

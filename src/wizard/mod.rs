@@ -43,6 +43,33 @@ pub struct Options {
     pub verify: bool,
 }
 
+impl Options {
+    /// What can be done, before any question.
+    #[must_use]
+    pub fn menu(&self) -> Vec<Action> {
+        let mut menu = if self.saved {
+            vec![Action::Look, Action::Change]
+        } else {
+            vec![Action::Begin]
+        };
+        if self.undoable {
+            menu.push(Action::Undo);
+        }
+        menu
+    }
+}
+
+/// Said at the start when an earlier run was killed.
+pub const CLEARED: &str = "an earlier run was ended half way; what it left half done has been cleared";
+/// Said at the start when answers were kept.
+pub const SAVED: &str = "this project has been set up before; its answers are kept";
+/// Said at the start when there is no network.
+pub const OFFLINE: &str = "offline: nothing is sent, and nothing is verified";
+/// Asked after verification: the rehearsal.
+pub const OFFER: &str = "start it once, send it requests, and count what each worker sends?";
+/// What the rehearsal does.
+pub const OFFERED: &str = "on a free port of this machine; its spans go to a receiver inside this program, none to SigNoz";
+
 /// What is shown.
 #[derive(Debug, Clone)]
 pub enum Screen {
@@ -312,15 +339,7 @@ impl Wizard {
     /// What can be done from the welcome screen.
     #[must_use]
     pub fn menu(&self) -> Vec<Action> {
-        let mut menu = if self.options.saved {
-            vec![Action::Look, Action::Change]
-        } else {
-            vec![Action::Begin]
-        };
-        if self.options.undoable {
-            menu.push(Action::Undo);
-        }
-        menu
+        self.options.menu()
     }
 
     fn resolving(&self) -> bool {

@@ -6,7 +6,7 @@ use super::{painted, stages, trace};
 use crate::domain::report::{Level, LevelReport, Outcome, Verification};
 use crate::ui::marks::{self, Tone};
 use crate::ui::text;
-use crate::wizard::Verifying;
+use crate::wizard::{OFFER, OFFERED, Verifying};
 use ratatui::text::{Line, Span};
 
 /// Columns of the levels' names.
@@ -46,11 +46,7 @@ fn offer(look: &Look<'_>) -> Page {
         page.long = levels(look, &verification.levels, look.text_width());
     }
     let mut rows = vec![Row::default(), look.rule("One proof is left: the app itself", "", look.width)];
-    rows.extend(wrap(
-        theme.row(Tone::Plain, "start it once, send it requests, and count what each worker sends?"),
-        look.width,
-        0,
-    ));
+    rows.extend(wrap(theme.row(Tone::Plain, OFFER), look.width, 0));
     if let Some(launch) = &look.wizard.report.launch {
         rows.extend(wrap(
             Line::from(vec![theme.say(Tone::Quiet, "$ "), theme.say(Tone::Title, &launch.command)]),
@@ -58,14 +54,7 @@ fn offer(look: &Look<'_>) -> Page {
             4,
         ));
     }
-    rows.extend(wrap(
-        theme.row(
-            Tone::Quiet,
-            "on a free port of this machine; its spans go to a receiver inside this program, none to SigNoz",
-        ),
-        look.width,
-        0,
-    ));
+    rows.extend(wrap(theme.row(Tone::Quiet, OFFERED), look.width, 0));
     page.bottom = rows;
     page.near = true;
     page

@@ -7,6 +7,7 @@ use crate::domain::Detection;
 use crate::domain::detection::{Evidence, Framework, Hazard, PythonEnvironment, Server, TargetKind};
 use crate::ui::marks::{self, Tone};
 use crate::wizard::question::join;
+use crate::wizard::{CLEARED, OFFLINE, SAVED};
 use ratatui::text::{Line, Span};
 
 /// Columns of the facts' names.
@@ -64,28 +65,13 @@ fn menu(look: &Look<'_>, line: usize) -> Vec<Row> {
     let theme = look.theme;
     let mut rows = vec![Row::default()];
     if wizard.options.interrupted {
-        rows.extend(look.marked(
-            marks::CARE,
-            Tone::Plain,
-            "an earlier run was ended half way; what it left half done has been cleared",
-            look.width,
-        ));
+        rows.extend(look.marked(marks::CARE, Tone::Plain, CLEARED, look.width));
     }
     if wizard.options.saved {
-        rows.extend(look.marked(
-            marks::step(crate::domain::StepState::Satisfied),
-            Tone::Plain,
-            "this project has been set up before; its answers are kept",
-            look.width,
-        ));
+        rows.extend(look.marked(marks::step(crate::domain::StepState::Satisfied), Tone::Plain, SAVED, look.width));
     }
     if wizard.options.offline {
-        rows.extend(look.marked(
-            marks::NONE,
-            Tone::Plain,
-            "offline: nothing is sent, and nothing is verified",
-            look.width,
-        ));
+        rows.extend(look.marked(marks::NONE, Tone::Plain, OFFLINE, look.width));
     }
     if rows.len() > 1 && look.roomy() {
         rows.push(Row::default());
