@@ -38,6 +38,24 @@ impl Mark {
     const fn new(glyph: &'static str, tone: Tone) -> Self {
         Self { glyph, tone }
     }
+
+    /// What it says, in words: for screen readers and for terminals that show nothing but letters.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match (self.glyph, self.tone) {
+            ("✓", _) => "ok",
+            ("!", _) => "look",
+            ("×", _) => "failed",
+            ("–", Tone::Care) => "not traced",
+            ("–", _) => "not run",
+            ("?", _) => "unclear",
+            ("+", _) => "to do",
+            ("=", _) => "already right",
+            ("…", _) => "now",
+            ("↩", _) => "put back",
+            (glyph, _) => glyph,
+        }
+    }
 }
 
 /// Right.
@@ -150,6 +168,26 @@ mod tests {
             assert!(plain.is_ascii() && !fine.is_ascii());
         }
         assert!(SPINNER.iter().all(|frame| fine.contains(frame)));
+    }
+
+    #[test]
+    fn every_state_has_a_word() {
+        let coverages = [CoverageStatus::Traced, CoverageStatus::OutOfRange, CoverageStatus::Conflict].map(coverage);
+        let outcomes = [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Skip, Outcome::Unknown].map(outcome);
+        let steps = [
+            StepState::Pending,
+            StepState::Satisfied,
+            StepState::Started,
+            StepState::Applied,
+            StepState::Failed,
+            StepState::Reverted,
+        ]
+        .map(step);
+        for mark in coverages.iter().chain(&outcomes).chain(&steps) {
+            assert!(mark.word().is_ascii() && mark.word() != mark.glyph, "{mark:?}");
+        }
+        let words: BTreeSet<&str> = steps.iter().map(|mark| mark.word()).collect();
+        assert_eq!(words.len(), steps.len());
     }
 
     #[test]

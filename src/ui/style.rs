@@ -5,6 +5,7 @@ use crate::domain::coverage::CoverageStatus;
 use crate::domain::plan::StepState;
 use crate::domain::report::Outcome;
 use anstyle::{AnsiColor, Style};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bold.
 pub const TITLE: Style = Style::new().bold();
@@ -41,16 +42,35 @@ pub fn coverage(status: CoverageStatus) -> String {
     mark(marks::coverage(status))
 }
 
+/// Whether marks are written as words.
+static WORDS: AtomicBool = AtomicBool::new(false);
+
+/// From now on every mark is a word, `[ok]` for `✓`: for screen readers and terminals that show nothing but letters.
+pub fn write_words() {
+    WORDS.store(true, Ordering::SeqCst);
+}
+
 /// A mark in its colour.
 #[must_use]
 pub fn mark(mark: Mark) -> String {
+    let shown = if WORDS.load(Ordering::SeqCst) {
+        format!("[{}]", mark.word())
+    } else {
+        mark.glyph.to_owned()
+    };
     let style = match mark.tone {
-        Tone::Plain => return mark.glyph.to_owned(),
+        Tone::Plain => return shown,
         Tone::Title | Tone::Accent => TITLE,
         Tone::Quiet => DIM,
         Tone::Good => GOOD,
         Tone::Care => CARE,
         Tone::Bad => BAD,
     };
-    paint(style, mark.glyph)
+    paint(style, shown)
+}
+
+/// Between what was and what will be.
+#[must_use]
+pub fn becomes() -> &'static str {
+    if WORDS.load(Ordering::SeqCst) { "to" } else { "→" }
 }

@@ -1,12 +1,15 @@
 //! The report as text for people. Everything here is also in the JSON document; this only chooses words and order.
 
+use super::marks::{self, Mark, Tone};
 use super::style::{self, BAD, CARE, DIM, GOOD, TITLE, paint};
 use crate::domain::Resolution;
 use crate::domain::coverage::Coverage;
 use crate::domain::detection::{Detection, PythonEnvironment, Server};
 use crate::domain::packages::Conflict;
 use crate::domain::plan::StepState;
-use crate::domain::report::{ErrorReport, Level, Outcome, Report, RunOutcome, StepRow, UndoReport, Verification, WorkerRow};
+use crate::domain::report::{
+    ErrorReport, LaunchReport, Level, LevelReport, Outcome, Report, RunOutcome, StepRow, UndoReport, Verification, WorkerRow,
+};
 use std::fmt::Write;
 
 /// The whole report.
@@ -33,12 +36,11 @@ pub fn report(report: &Report) -> String {
         moves(&mut text, resolution);
     }
     if let Some(launch) = &report.launch {
-        title(&mut text, "How it will start");
-        line(&mut text, &format!("  {}", launch.command));
-        line(&mut text, &format!("  {}", paint(DIM, &launch.why)));
+        start(&mut text, launch);
     }
     if let Some(plan) = &report.plan {
-        steps(&mut text, &plan.steps, report.mode == "dry-run");
+        let showing = if report.mode == "dry-run" { Steps::Diffs } else { Steps::Done };
+        steps(&mut text, &plan.steps, showing);
     }
     if let Some(tap) = &report.tap {
         title(&mut text, "Received");
@@ -79,6 +81,38 @@ pub fn report(report: &Report) -> String {
     line(&mut text, "");
     line(&mut text, &format!("{} (exit code {})", paint(style, words), report.exit_code));
     text
+}
+
+/// What was found in a project.
+#[must_use]
+pub fn found(detection: &Detection) -> String {
+    let mut text = String::new();
+    environment(&mut text, detection);
+    text
+}
+
+/// What would be done, before it is: what will be traced, what moves, how the app will start, the steps.
+#[must_use]
+pub fn plan(report: &Report) -> String {
+    let mut text = String::new();
+    coverage(&mut text, &report.coverage);
+    if let Some(resolution) = &report.resolution {
+        moves(&mut text, resolution);
+    }
+    if let Some(launch) = &report.launch {
+        start(&mut text, launch);
+    }
+    look_at(&mut text, &report.warnings);
+    if let Some(plan) = &report.plan {
+        steps(&mut text, &plan.steps, Steps::Planned);
+    }
+    text
+}
+
+fn start(text: &mut String, launch: &LaunchReport) {
+    title(text, "How it will start");
+    line(text, &format!("  {}", launch.command));
+    line(text, &format!("  {}", paint(DIM, &launch.why)));
 }
 
 /// An error, for standard error.
@@ -200,16 +234,17 @@ fn moves(text: &mut String, resolution: &Resolution) {
         line(
             text,
             &format!(
-                "  {} {} {} → {}",
-                paint(CARE, "!"),
+                "  {} {} {} {} {}",
+                style::mark(marks::CARE),
                 step.name,
                 step.from.as_deref().unwrap_or_default(),
+                style::becomes(),
                 step.to
             ),
         );
     }
     for conflict in &resolution.conflicts {
-        line(text, &format!("  {} {}", paint(BAD, "×"), conflict_words(conflict)));
+        line(text, &format!("  {} {}", style::mark(marks::BAD), conflict_words(conflict)));
     }
 }
 
@@ -221,20 +256,40 @@ pub(super) fn conflict_words(conflict: &Conflict) -> String {
     )
 }
 
-pub(super) fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
+/// What is said of steps beside their titles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    /// Nothing: they are done, or were not.
+    Done,
+    /// Nothing: they are planned.
+    Planned,
+    /// Why each is there, and where.
+    Reasons,
+    /// Why each is there, and what it would change.
+    Diffs,
+}
+
+/// Steps, one a line.
+pub fn steps(text: &mut String, rows: &[StepRow], showing: Steps) {
     let pending = rows.iter().filter(|row| row.state == StepState::Pending).count();
-    let heading = match (diffs, pending) {
-        (true, 0) => "Plan: nothing to do, everything is as it should be".to_owned(),
-        (true, count) => format!("Plan: {count} to do (nothing was written)"),
-        (false, _) if rows.iter().all(|row| row.state == StepState::Satisfied) => {
+    let heading = match (showing, pending) {
+        (Steps::Done, _) if rows.iter().all(|row| row.state == StepState::Satisfied) => {
             "Steps: nothing to do, everything was as it should be".to_owned()
         }
-        (false, _) => "Steps".to_owned(),
+        (Steps::Done, _) => "Steps".to_owned(),
+        (_, 0) => "Plan: nothing to do, everything is as it should be".to_owned(),
+        (_, count) => format!("Plan: {count} to do (nothing was written)"),
     };
     title(text, &heading);
     for row in rows {
         line(text, &format!("  {} {}", style::step(row.state), row.title));
-        if diffs && row.state == StepState::Pending {
+        if showing == Steps::Reasons {
+            line(text, &format!("      {}", paint(DIM, &row.why)));
+            if let Some(path) = &row.path {
+                line(text, &format!("      {}", paint(DIM, path)));
+            }
+        }
+        if showing == Steps::Diffs && row.state == StepState::Pending {
             line(text, &format!("      {}", paint(DIM, &row.why)));
             if let Some(argv) = &row.argv {
                 line(text, &format!("      $ {}", argv.join(" ")));
@@ -262,21 +317,37 @@ pub(super) fn undone(text: &mut String, undo: &UndoReport) {
             "Put back"
         },
     );
+    let back = Mark {
+        tone: Tone::Good,
+        ..marks::BACK
+    };
     for restored in &undo.restored {
-        line(text, &format!("  {} {restored}", paint(GOOD, "↩")));
+        line(text, &format!("  {} {restored}", style::mark(back)));
     }
     for kept in &undo.kept {
-        line(text, &format!("  {} kept {}: {}", paint(CARE, "!"), kept.what, kept.why));
+        line(text, &format!("  {} kept {}: {}", style::mark(marks::CARE), kept.what, kept.why));
         line(text, &format!("      {}", kept.manual));
     }
     for failed in &undo.failed {
-        line(text, &format!("  {} {failed}", paint(BAD, "×")));
+        line(text, &format!("  {} {failed}", style::mark(marks::BAD)));
     }
 }
 
 pub(super) fn verified(text: &mut String, verification: &Verification) {
     title(text, "Verified");
-    for level in &verification.levels {
+    levels(text, &verification.levels);
+    if !verification.workers.is_empty() {
+        line(text, "");
+        text.push_str(&workers(&verification.workers, usize::MAX));
+        if let Some(lost) = verification.lost_at_stop {
+            line(text, &format!("  at SIGTERM {lost} of the last requests' spans were lost"));
+        }
+    }
+}
+
+/// Levels of verification, each with what helps when it was not reached.
+pub fn levels(text: &mut String, levels: &[LevelReport]) {
+    for level in levels {
         let name = level_name(level.level);
         let latency = level.latency_ms.map(|ms| paint(DIM, format!("  {ms} ms"))).unwrap_or_default();
         line(
@@ -289,13 +360,6 @@ pub(super) fn verified(text: &mut String, verification: &Verification) {
         }
         if let Some(trace) = &level.trace_id {
             line(text, &format!("      {}", paint(DIM, format!("trace {trace}"))));
-        }
-    }
-    if !verification.workers.is_empty() {
-        line(text, "");
-        text.push_str(&workers(&verification.workers, usize::MAX));
-        if let Some(lost) = verification.lost_at_stop {
-            line(text, &format!("  at SIGTERM {lost} of the last requests' spans were lost"));
         }
     }
 }
@@ -317,7 +381,7 @@ pub(super) fn look_at(text: &mut String, warnings: &[String]) {
     }
     title(text, "Look at");
     for warning in warnings {
-        line(text, &format!("  {} {warning}", paint(CARE, "!")));
+        line(text, &format!("  {} {warning}", style::mark(marks::CARE)));
     }
 }
 

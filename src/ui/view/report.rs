@@ -6,7 +6,7 @@ use super::{painted, verifying};
 use crate::domain::StepState;
 use crate::domain::report::{Report, RunOutcome};
 use crate::ui::marks::{self, Tone};
-use crate::ui::text;
+use crate::ui::text::{self, Steps};
 use ratatui::text::{Line, Span};
 
 /// The screen.
@@ -42,7 +42,7 @@ pub(super) fn page(look: &Look<'_>) -> Page {
         text::undone(&mut words, undo);
     }
     if let Some(plan) = &report.plan {
-        text::steps(&mut words, &plan.steps, false);
+        text::steps(&mut words, &plan.steps, Steps::Done);
     }
     text::look_at(&mut words, &report.warnings);
     text::coverage(&mut words, &report.coverage);
