@@ -12,6 +12,7 @@ mod refusals;
 mod rehearse;
 mod setup;
 mod tap;
+mod unattended;
 mod undo;
 mod words;
 
@@ -21,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::system::System;
 use crate::system::files::open_private;
 use crate::ui::progress::{self, Manner, Progress};
-use crate::ui::text;
+use crate::ui::{style, text};
 use crate::wizard::SMALLEST;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -60,6 +61,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
     let mode = mode(&cli);
     let outcome = log_to_file(&cli).and_then(|()| {
         let front = FrontEnd::choose(&cli, &system);
+        if front == FrontEnd::Lines && (is_guided(&cli) || FrontEnd::is_dumb(&system)) {
+            style::write_words();
+        }
         let manner = match front {
             FrontEnd::Full => Manner::Silent,
             FrontEnd::Prompts if std::io::stderr().is_terminal() => Manner::Live,
@@ -105,13 +109,19 @@ enum FrontEnd {
 }
 
 impl FrontEnd {
+    /// Whether the person, or the terminal, wants nothing but lines of words.
+    fn is_dumb(system: &System) -> bool {
+        system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some()
+    }
+
     fn choose(cli: &Cli, system: &System) -> Self {
-        let dumb = system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some();
-        if dumb || !std::io::stderr().is_terminal() {
+        let dumb = Self::is_dumb(system);
+        let guided = is_guided(cli);
+        let typed = std::io::stdin().is_terminal();
+        if dumb || !std::io::stderr().is_terminal() || (guided && !typed) {
             return Self::Lines;
         }
-        let guided = mode(cli) == "setup" && !cli.yes;
-        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        let terminal = typed && std::io::stdout().is_terminal();
         let fits = || crossterm::terminal::size().is_ok_and(|(columns, rows)| columns >= SMALLEST.0 && rows >= SMALLEST.1);
         if cli.plain {
             // As before there were prompts: without redrawing, unless it asks.
@@ -123,6 +133,11 @@ impl FrontEnd {
             Self::Prompts
         }
     }
+}
+
+/// Whether questions are asked.
+fn is_guided(cli: &Cli) -> bool {
+    mode(cli) == "setup" && !cli.yes
 }
 
 const fn mode(cli: &Cli) -> &'static str {

@@ -1,8 +1,11 @@
 //! Shows; never decides. The report goes to standard output, progress to standard error, the full screen to the terminal.
 
+pub mod asking;
 pub mod keys;
+pub mod lines;
 pub mod marks;
 pub mod progress;
+pub mod prompt;
 pub mod style;
 pub mod terminal;
 pub mod text;

@@ -25,7 +25,7 @@ impl Theme {
 }
 
 /// Text without what would steer a terminal or turn its direction round.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::ui) fn clean(text: &str) -> String {
     // Printable ASCII needs no second look.
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         return text.to_owned();

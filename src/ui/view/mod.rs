@@ -20,6 +20,8 @@ mod verifying;
 mod waiting;
 mod welcome;
 
+pub(super) use lines::clean;
+
 use super::theme::Theme;
 use crate::wizard::{SMALLEST, Screen, Wizard};
 use frame::Look;
