@@ -8,7 +8,7 @@ use super::pipeline::{Pipeline, Prepared};
 use super::refusals::environment;
 use super::unattended::Unattended;
 use super::{Context, FrontEnd, failed, refuse, undo};
-use crate::domain::report::{ErrorReport, LevelReport, Outcome, Report};
+use crate::domain::report::{ErrorReport, Outcome, Report};
 use crate::domain::{Event, IngestionKey, InstrumentationSet, Region, Resolution, StepState};
 use crate::error::{Error, Kind, Result, Signal};
 use crate::ui::asking::{Ask, Asker, NoReply, Reply, Waiting};
@@ -19,6 +19,7 @@ use crate::wizard::question::{self, Choice, Question, Then, join};
 use crate::wizard::{Action, CLEARED, Interview, OFFER, OFFERED, OFFLINE, Options, SAVED, Way};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Asks, applies, verifies.
 pub(super) fn run(context: &Context, project: &Path, options: &Options, interview: Interview) -> Result<Report> {
@@ -163,6 +164,7 @@ impl<'a> Guide<'a> {
             self.resolve()?;
         }
         self.say_what_an_empty_answer_means(question);
+        let mut again = false;
         loop {
             let choices = (question.choices)(&self.interview);
             let current = (question.current)(&self.interview);
@@ -172,7 +174,9 @@ impl<'a> Guide<'a> {
                 kind: question.kind,
                 choices: &choices,
                 current: current.as_deref(),
+                again,
             };
+            again = true;
             match self.ask(&ask)? {
                 Reply::Back => return Ok(self.before(question)),
                 Reply::Answer(answer) => match (question.take)(&mut self.interview, &answer) {
@@ -286,7 +290,7 @@ impl<'a> Guide<'a> {
         } else {
             self.accepted = None;
         }
-        self.say_level(&level);
+        self.asker.say(&text::answered(&level));
         Ok(())
     }
 
@@ -298,17 +302,11 @@ impl<'a> Guide<'a> {
             Ok(level) => {
                 let region = self.interview.draft.region.as_ref().map(ToString::to_string).unwrap_or_default();
                 self.asker.say(&format!("The region is {region}."));
-                self.say_level(&level);
+                self.asker.say(&text::answered(&level));
             }
             Err(problem) => self.asker.say(&problem),
         }
         Ok(())
-    }
-
-    fn say_level(&mut self, level: &LevelReport) {
-        let mut words = String::new();
-        text::levels(&mut words, std::slice::from_ref(level));
-        self.asker.say(&words);
     }
 
     /// Makes the plan, and does with it what the person wants; `None` when all is done.
@@ -357,7 +355,7 @@ impl<'a> Guide<'a> {
             ("leave", "nothing is changed"),
         ];
         loop {
-            let showing = match self.choose("What now?", "nothing has been changed yet", &choices)? {
+            let showing = match self.choose("What shall be done with this plan?", "nothing has been changed yet", &choices)? {
                 Some(0) => break,
                 Some(1) => Steps::Diffs,
                 Some(2) => Steps::Reasons,
@@ -368,7 +366,7 @@ impl<'a> Guide<'a> {
             if let Some(plan) = &self.report.plan {
                 text::steps(&mut words, &plan.steps, showing);
             }
-            self.asker.say(&format!("\n{words}"));
+            self.asker.show(&format!("\n{words}"));
         }
         if pending > 0 {
             self.on_the_report(|pipeline, report| pipeline.apply(prepared, report))?;
@@ -450,6 +448,7 @@ impl<'a> Guide<'a> {
             kind: question::Kind::Choice,
             choices: &choices,
             current: Some("0"),
+            again: false,
         };
         Ok(match self.ask(&ask)? {
             Reply::Answer(value) => value.parse().ok(),
@@ -471,9 +470,18 @@ impl<'a> Guide<'a> {
     }
 
     fn with_pipeline<T>(&self, work: impl FnOnce(&Pipeline<'_>) -> T) -> T {
-        let observer = |event: Event| self.context.progress.event(&event);
+        let Context { system, progress, .. } = self.context;
+        let told = AtomicBool::new(false);
+        let observer = |event: Event| {
+            // Ending takes a moment: what is at work is ended, and put back where it changed something.
+            if system.cancel.signal().is_some() && !told.swap(true, Ordering::SeqCst) {
+                let title = "stopping, and putting back what was changed".to_owned();
+                progress.event(&Event::Stage { title });
+            }
+            progress.event(&event);
+        };
         let done = work(&Pipeline {
-            system: &self.context.system,
+            system,
             project: self.project,
             offline: self.options.offline,
             observer: &observer,

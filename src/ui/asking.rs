@@ -21,6 +21,8 @@ pub struct Ask<'a> {
     pub choices: &'a [Choice],
     /// What an empty answer stands for: a choice's value, or a text.
     pub current: Option<&'a str>,
+    /// It was asked a moment ago, and what was said then cannot be used.
+    pub again: bool,
 }
 
 /// What the person said.
@@ -51,6 +53,9 @@ pub trait Asker {
 
     /// Tells something that stays.
     fn say(&mut self, text: &str);
+
+    /// Shows what has to keep its lines, such as a diff.
+    fn show(&mut self, text: &str);
 }
 
 /// Waits for work on another thread, or for a signal, whichever comes first.

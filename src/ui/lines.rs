@@ -50,13 +50,15 @@ impl Lines {
     }
 
     /// The next line without its end.
-    fn read(&mut self, secret: bool) -> Result<String, NoReply> {
+    fn read(&mut self, prompt: &str, secret: bool) -> Result<String, NoReply> {
         let unread = |error: &io::Error| NoReply::Nobody(format!("standard input cannot be read: {error}"));
         let hidden = if secret && self.echoes {
             Some(Unechoed::begin().map_err(|error| unread(&error))?)
         } else {
             None
         };
+        // Only now: what is typed at the sight of it must not be echoed.
+        self.write(prompt);
         let source = Arc::clone(&self.source);
         let read = self.waiting.wait_for(move || next_line(&source));
         drop(hidden);
@@ -90,7 +92,9 @@ impl Asker for Lines {
             };
             question.push_str(&format!("  {}. {}{note}\n", index + 1, clean(&choice.title)));
         }
-        self.write(&question);
+        if !ask.again {
+            self.write(&question);
+        }
         let current = match ask.kind {
             Kind::Choice => ask
                 .choices
@@ -110,8 +114,7 @@ impl Asker for Lines {
             None => format!("{name}: "),
         };
         loop {
-            self.write(&prompt);
-            let line = self.read(ask.kind == Kind::Secret)?;
+            let line = self.read(&prompt, ask.kind == Kind::Secret)?;
             match (line.trim(), ask.kind) {
                 ("?", _) => self.say(ask.help),
                 ("<", _) => return Ok(Reply::Back),
@@ -127,6 +130,10 @@ impl Asker for Lines {
     }
 
     fn say(&mut self, text: &str) {
+        self.show(text);
+    }
+
+    fn show(&mut self, text: &str) {
         self.write(&format!("{}\n", text.trim_end()));
     }
 }

@@ -4,6 +4,7 @@
 
 use super::asking::{Ask, Asker, NoReply, Reply, Waiting};
 use super::progress::width;
+use super::style::{DIM, paint};
 use super::text;
 use super::view::clean;
 use crate::error::Signal;
@@ -15,12 +16,16 @@ use inquire::ui::{Attributes, Color, RenderConfig, StyleSheet, Styled};
 use inquire::{InquireError, Password, PasswordDisplayMode, Select, Text};
 use std::io::{self, Write};
 use tokio::runtime::Handle;
+use unicode_width::UnicodeWidthStr;
 
 /// How to answer, said once.
 pub const MANNER: &str = "Enter takes what is marked or stands in parentheses. Esc goes back, Ctrl-C leaves.";
 
 /// Rows that a list leaves to what stands around it.
 const AROUND: usize = 6;
+
+/// The keys of a line of text.
+const KEYS: &str = "enter: go on, esc: back";
 
 /// Asks with prompts.
 #[derive(Debug)]
@@ -70,37 +75,40 @@ impl Asker for Prompts {
     }
 
     fn say(&mut self, text: &str) {
-        let text = text::wrap(text.trim_end(), width().saturating_sub(1));
-        let _ = writeln!(anstream::stderr(), "{text}");
+        self.show(&text::wrap(text, width().saturating_sub(1)));
+    }
+
+    fn show(&mut self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{}", text.trim_end());
     }
 }
 
 impl Prompts {
     fn choose(&mut self, ask: &Ask<'_>) -> Result<InquireResult<String>, Signal> {
         let titles: Vec<String> = ask.choices.iter().map(|choice| clean(&choice.title)).collect();
-        let widest = titles.iter().map(|title| title.chars().count()).max().unwrap_or(0);
-        let rows: Vec<String> = ask
-            .choices
-            .iter()
-            .zip(&titles)
-            .map(|(choice, title)| format!("{title:<widest$}  {}", clean(&choice.note)).trim_end().to_owned())
-            .collect();
-        // A row that does not fit would hide where the others are: then the notes stand above.
-        let fits = rows.iter().all(|row| row.chars().count() + 4 < width());
-        if !fits {
-            let notes = ask.choices.iter().zip(&titles).filter(|(choice, _)| !choice.note.is_empty());
-            let notes: Vec<String> = notes.map(|(choice, title)| format!("  {title}: {}", clean(&choice.note))).collect();
-            self.say(&format!("\n{}", notes.join("\n")));
+        let widest = titles.iter().map(|title| title.width()).max().unwrap_or(0);
+        let room = width().saturating_sub(widest + 6);
+        let (mut rows, mut above) = (Vec::new(), Vec::new());
+        for (choice, title) in ask.choices.iter().zip(&titles) {
+            let note = clean(&choice.note);
+            if note.width() <= room {
+                let gap = " ".repeat(widest - title.width() + 2);
+                rows.push(format!("{title}{gap}{note}").trim_end().to_owned());
+            } else {
+                // A row that wraps would hide where the others are.
+                above.push(format!("  {title}: {note}"));
+                rows.push(title.clone());
+            }
         }
+        self.explain(ask, &above);
         let values: Vec<String> = ask.choices.iter().map(|choice| choice.value.clone()).collect();
         let start = values.iter().position(|value| Some(value.as_str()) == ask.current).unwrap_or(0);
-        let (title, help) = (ask.title.to_owned(), help(ask, "up, down, enter"));
+        let title = ask.title.to_owned();
         let height = terminal::size().map_or(24, |(_, rows)| usize::from(rows));
         self.waiting.wait_for(move || {
             let page = rows.len().min(height.saturating_sub(AROUND)).max(3);
-            let shown = if fits { rows } else { titles.clone() };
-            let chosen = Select::new(&title, shown)
-                .with_help_message(&help)
+            let chosen = Select::new(&title, rows)
+                .with_help_message("up and down: choose, enter: go on, esc: back")
                 .with_render_config(looks())
                 .with_page_size(page)
                 .with_starting_cursor(start)
@@ -111,11 +119,20 @@ impl Prompts {
         })
     }
 
+    /// What depends on a question, and notes that have no room beside their choices; wrapped between words, as a prompt's own
+    /// lines are not.
+    fn explain(&mut self, ask: &Ask<'_>, notes: &[String]) {
+        if !ask.again {
+            self.say(&format!("\n{}\n{}", paint(DIM, ask.help), notes.join("\n")));
+        }
+    }
+
     fn text(&mut self, ask: &Ask<'_>) -> Result<InquireResult<String>, Signal> {
-        let (title, help) = (ask.title.to_owned(), help(ask, "enter"));
+        self.explain(ask, &[]);
+        let title = ask.title.to_owned();
         let current = ask.current.map(str::to_owned).filter(|current| !current.is_empty());
         self.waiting.wait_for(move || {
-            let prompt = Text::new(&title).with_help_message(&help).with_render_config(looks());
+            let prompt = Text::new(&title).with_help_message(KEYS).with_render_config(looks());
             match &current {
                 Some(current) => prompt.with_default(current).prompt(),
                 None => prompt.prompt(),
@@ -124,20 +141,17 @@ impl Prompts {
     }
 
     fn secret(&mut self, ask: &Ask<'_>) -> Result<InquireResult<String>, Signal> {
-        let (title, help) = (ask.title.to_owned(), help(ask, "enter"));
+        self.explain(ask, &[]);
+        let title = ask.title.to_owned();
         self.waiting.wait_for(move || {
             Password::new(&title)
-                .with_help_message(&help)
+                .with_help_message(KEYS)
                 .with_render_config(looks())
                 .with_display_mode(PasswordDisplayMode::Masked)
                 .without_confirmation()
                 .prompt()
         })
     }
-}
-
-fn help(ask: &Ask<'_>, keys: &str) -> String {
-    format!("{}; {keys}; esc: back", ask.help)
 }
 
 /// Colours that can be read on light and dark; none where none are wanted.

@@ -345,6 +345,22 @@ pub(super) fn verified(text: &mut String, verification: &Verification) {
     }
 }
 
+/// What an endpoint answered, and what helps when it did not accept.
+#[must_use]
+pub fn answered(level: &LevelReport) -> String {
+    let mut text = String::new();
+    line(&mut text, &format!("  {} {}", style::outcome(level.outcome), level.detail));
+    remedy(&mut text, level);
+    text
+}
+
+fn remedy(text: &mut String, level: &LevelReport) {
+    let to_mend = matches!(level.outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown);
+    for remedy in level.remedy.iter().filter(|_| to_mend) {
+        line(text, &format!("      {} {remedy}", paint(TITLE, "hint:")));
+    }
+}
+
 /// Levels of verification, each with what helps when it was not reached.
 pub fn levels(text: &mut String, levels: &[LevelReport]) {
     for level in levels {
@@ -354,10 +370,7 @@ pub fn levels(text: &mut String, levels: &[LevelReport]) {
             text,
             &format!("  {} {name:<9} {}{latency}", style::outcome(level.outcome), level.detail),
         );
-        let to_mend = matches!(level.outcome, Outcome::Fail | Outcome::Warn | Outcome::Unknown);
-        for remedy in level.remedy.iter().filter(|_| to_mend) {
-            line(text, &format!("      {} {remedy}", paint(TITLE, "hint:")));
-        }
+        remedy(text, level);
         if let Some(trace) = &level.trace_id {
             line(text, &format!("      {}", paint(DIM, format!("trace {trace}"))));
         }
