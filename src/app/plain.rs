@@ -500,6 +500,7 @@ impl<'a> Guide<'a> {
 
     /// A look over the network: nothing is changed, so Ctrl-C does not wait for its end.
     fn patiently<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Walked<T> {
+        self.context.system.cancel.check()?;
         let done = Waiting::new(&self.context.system.runtime).wait_for(work).map_err(Stop::Ended);
         self.context.progress.rest();
         done
@@ -508,6 +509,14 @@ impl<'a> Guide<'a> {
     /// The report of a walk that did not come to its end.
     fn stopped(mut self, stop: Stop) -> Report {
         match stop {
+            // Something stays changed: it could not be verified, and nothing was refused.
+            Stop::Failed(error) if self.changed => refuse(
+                &mut self.report,
+                &Error {
+                    kind: Kind::Failed,
+                    ..error
+                },
+            ),
             Stop::Failed(error) => refuse(&mut self.report, &error),
             Stop::Ended(signal) => {
                 let why = if self.changed {
@@ -558,4 +567,71 @@ fn capital(text: &str) -> String {
     characters
         .next()
         .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use crate::domain::Target;
+    use crate::domain::answers::Draft;
+    use crate::system::{Cancel, System};
+    use crate::ui::progress::{Manner, Progress};
+    use crate::wizard::finish;
+    use clap::Parser;
+    use std::io::Cursor;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A project with an environment that nothing can be installed into: there is no tool.
+    fn project() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        write("Procfile", "web: gunicorn app:app --workers 4\n");
+        write(".venv/pyvenv.cfg", "home = /nowhere\nversion = 3.12.1\n");
+        write(".venv/bin/python", "");
+        write(".venv/lib/python3.12/site-packages/README.txt", "");
+        folder
+    }
+
+    #[test]
+    fn lines_make_the_same_answers_as_flags() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let project = project();
+        let context = Context {
+            cli: Cli::parse_from(["signoz-setup", "--offline"]),
+            system: System {
+                env: std::collections::BTreeMap::new(),
+                home: None,
+                ..System::real(runtime.handle().clone(), Cancel::default())
+            },
+            progress: Progress::start(Manner::Silent, false),
+            front: FrontEnd::Lines,
+        };
+        let options = Options {
+            offline: true,
+            ..Options::default()
+        };
+        let lines = "eu\nkey-4711\n\nstaging\ncurrent\n2\nflask run --port 80\n";
+        let asker = Lines::over(runtime.handle(), Cursor::new(lines), std::io::sink());
+        let interview = Interview::new("shop", Draft::default(), Draft::default(), vec![Target::Direct]);
+        let mut guide = Guide::new(&context, project.path(), &options, interview, Box::new(asker));
+        // Every question has its answer; the plan is refused, and nobody is there to say what now.
+        let Stop::Failed(error) = guide.walk().unwrap_err() else { panic!() };
+        assert!(error.what.contains("has no pip"), "{error}");
+
+        let command = Unattended::of(&context.cli, &context.system, &guide.interview).command;
+        let flags = Cli::try_parse_from(shlex::split(&command).unwrap()).unwrap();
+        let given = flags.draft(IngestionKey::parse("key-4711").ok(), None);
+        assert_eq!(given.region, "eu".parse().ok());
+        assert_eq!(given.deployment_environment, "staging".parse().ok());
+        assert_eq!(given.instrumentation, Some(InstrumentationSet::Current));
+        assert_eq!(given.command, Some(["flask", "run", "--port", "80"].map(str::to_owned).into()));
+        let detection = &guide.interview.found.as_ref().unwrap().detection;
+        assert_eq!(guide.interview.answers(), given.or(finish::suggest(detection, "shop")));
+    }
 }
