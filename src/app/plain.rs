@@ -154,7 +154,11 @@ impl<'a> Guide<'a> {
             return Ok(*only);
         }
         let titles: Vec<(&str, &str)> = menu.iter().map(|action| (action.title(), "")).collect();
-        let chosen = self.choose("What shall be done?", "nothing is changed before you have seen the plan", &titles)?;
+        let chosen = self.choose(
+            "What shall be done?",
+            "undo begins at once; everything else shows a plan first",
+            &titles,
+        )?;
         Ok(chosen.map_or(menu[0], |index| menu[index]))
     }
 

@@ -50,18 +50,9 @@ impl Lines {
     }
 
     /// The next line without its end.
-    fn read(&mut self, prompt: &str, secret: bool) -> Result<String, NoReply> {
-        let unread = |error: &io::Error| NoReply::Nobody(format!("standard input cannot be read: {error}"));
-        let hidden = if secret && self.echoes {
-            Some(Unechoed::begin().map_err(|error| unread(&error))?)
-        } else {
-            None
-        };
-        // Only now: what is typed at the sight of it must not be echoed.
-        self.write(prompt);
+    fn read(&mut self) -> Result<String, NoReply> {
         let source = Arc::clone(&self.source);
         let read = self.waiting.wait_for(move || next_line(&source));
-        drop(hidden);
         let whole = matches!(&read, Ok(Ok(Some(_))));
         if !(whole && self.echoes) {
             self.write("\n");
@@ -83,6 +74,12 @@ impl Lines {
 
 impl Asker for Lines {
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Reply, NoReply> {
+        // First: what is typed at the sight of the question must not be echoed.
+        let _unechoed = if ask.kind == Kind::Secret && self.echoes {
+            Some(Unechoed::begin().map_err(|error| unread(&error))?)
+        } else {
+            None
+        };
         let mut question = format!("\n{}\n", ask.title);
         for (index, choice) in ask.choices.iter().enumerate() {
             let note = if choice.note.is_empty() {
@@ -114,7 +111,8 @@ impl Asker for Lines {
             None => format!("{name}: "),
         };
         loop {
-            let line = self.read(&prompt, ask.kind == Kind::Secret)?;
+            self.write(&prompt);
+            let line = self.read()?;
             match (line.trim(), ask.kind) {
                 ("?", _) => self.say(ask.help),
                 ("<", _) => return Ok(Reply::Back),
@@ -151,6 +149,10 @@ fn chosen<'a>(ask: &Ask<'a>, answer: &str) -> Option<&'a Choice> {
         same(&choice.value) || same(&choice.title) || (matches!(choice.value.as_str(), "yes" | "no") && same(&choice.value[..1]))
     };
     ask.choices.iter().find(named)
+}
+
+fn unread(error: &io::Error) -> NoReply {
+    NoReply::Nobody(format!("standard input cannot be read: {error}"))
 }
 
 fn next_line(source: &Source) -> io::Result<Option<String>> {
@@ -190,7 +192,8 @@ impl Unechoed {
 
 impl Drop for Unechoed {
     fn drop(&mut self) {
+        // What was typed and not read is part of a secret: it must not come to light at the next prompt, or at the shell's.
         // Best effort: there is nothing to do about a terminal that is gone.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
     }
 }

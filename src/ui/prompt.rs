@@ -88,16 +88,18 @@ impl Prompts {
         let titles: Vec<String> = ask.choices.iter().map(|choice| clean(&choice.title)).collect();
         let widest = titles.iter().map(|title| title.width()).max().unwrap_or(0);
         let room = width().saturating_sub(widest + 6);
+        let notes: Vec<String> = ask.choices.iter().map(|choice| clean(&choice.note)).collect();
+        let long = |note: &String| note.width() > room;
+        // A row that wraps would hide where the others are; and notes stand together, but for a single long one.
+        let apart = notes.iter().filter(|note| long(note)).count() > 1;
         let (mut rows, mut above) = (Vec::new(), Vec::new());
-        for (choice, title) in ask.choices.iter().zip(&titles) {
-            let note = clean(&choice.note);
-            if note.width() <= room {
-                let gap = " ".repeat(widest - title.width() + 2);
-                rows.push(format!("{title}{gap}{note}").trim_end().to_owned());
-            } else {
-                // A row that wraps would hide where the others are.
+        for (title, note) in titles.iter().zip(&notes) {
+            if !note.is_empty() && (apart || long(note)) {
                 above.push(format!("  {title}: {note}"));
                 rows.push(title.clone());
+            } else {
+                let gap = " ".repeat(widest - title.width() + 2);
+                rows.push(format!("{title}{gap}{note}").trim_end().to_owned());
             }
         }
         self.explain(ask, &above);
@@ -108,7 +110,7 @@ impl Prompts {
         self.waiting.wait_for(move || {
             let page = rows.len().min(height.saturating_sub(AROUND)).max(3);
             let chosen = Select::new(&title, rows)
-                .with_help_message("up and down: choose, enter: go on, esc: back")
+                .with_help_message("up/down: choose, enter: go on, esc: back")
                 .with_render_config(looks())
                 .with_page_size(page)
                 .with_starting_cursor(start)
