@@ -97,6 +97,8 @@ impl Progress {
                 self.line(&format!("  {mark} {stage}: {detail}"));
             }
             Event::Workers { rows } => self.detail(&workers(rows)),
+            Event::Checking { title, .. } => self.stage(title),
+            Event::Checked { .. } => {}
             Event::Warning { text } => self.line(&format!("{} {text}", paint(style::CARE, "!"))),
         }
     }
@@ -189,6 +191,8 @@ pub fn log(event: &Event) {
         Event::Line { text } => tracing::debug!(line = text.as_str()),
         Event::Verified { stage, passed, detail } => tracing::info!(verified = stage.as_str(), passed, detail = detail.as_str()),
         Event::Workers { rows } => tracing::debug!(workers = rows.len()),
+        Event::Checking { id, .. } => tracing::info!(checking = id),
+        Event::Checked { finding } => tracing::info!(checked = finding.id, outcome = ?finding.outcome, detail = finding.detail.as_str()),
         Event::Warning { text } => tracing::warn!(warning = text.as_str()),
     }
 }

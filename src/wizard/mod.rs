@@ -156,6 +156,7 @@ impl Live {
                     self.log.pop_front();
                 }
             }
+            Event::Checking { .. } | Event::Checked { .. } => {}
             Event::Step { title, state, .. } => self.log.push_back(format!("{title}: {state:?}").to_lowercase()),
         }
     }

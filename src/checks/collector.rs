@@ -1,0 +1,6 @@
+//! Checks on a collector on this machine.
+
+use super::Check;
+
+/// In their order.
+pub(super) const CHECKS: &[Check] = &[];

@@ -1,0 +1,6 @@
+//! Checks on the variables that configure OpenTelemetry.
+
+use super::Check;
+
+/// In their order.
+pub(super) const CHECKS: &[Check] = &[];
