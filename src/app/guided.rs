@@ -379,7 +379,9 @@ fn rehearse(bench: &Bench, prepared: &Prepared, observer: &(dyn Fn(Event) + Send
         protocol: prepared.answers.protocol,
         observer,
     };
-    rehearsal.add_to(report)
+    rehearsal.add_to(report)?;
+    bench.pipeline(observer).say_what_is_next(prepared, report);
+    Ok(())
 }
 
 /// What detection says to a conversation: the facts, how each command would be started, what each set would trace.

@@ -231,8 +231,13 @@ impl Pipeline<'_> {
     /// Levels 1, 2 and 4; level 3 starts the app, which set-up does not do by itself.
     pub(super) fn verify(&self, prepared: &Prepared, wanted: bool, report: &mut Report) -> Result<()> {
         report.verification = Some(self.levels(&prepared.answers, &prepared.python, wanted)?);
-        report.next = next(&prepared.answers, self.project, report);
+        self.say_what_is_next(prepared, report);
         Ok(())
+    }
+
+    /// What the person does now, as far as the report has come.
+    pub(super) fn say_what_is_next(&self, prepared: &Prepared, report: &mut Report) {
+        report.next = next(&prepared.answers, self.project, report);
     }
 
     fn levels(&self, answers: &Answers, python: &PythonEnvironment, wanted: bool) -> Result<Verification> {

@@ -1,6 +1,7 @@
-//! Shows; never decides. The report goes to standard output, progress to standard error.
+//! Shows; never decides. The report goes to standard output, progress to standard error, the full screen to the terminal.
 
 pub mod keys;
+pub mod marks;
 pub mod progress;
 pub mod style;
 pub mod terminal;

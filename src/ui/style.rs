@@ -1,5 +1,7 @@
-//! Colours and marks. Nothing is said by colour alone: each state has a mark that reads without it.
+//! Colours of text. Nothing is said by colour alone: each state has a mark that reads without it.
 
+use super::marks::{self, Mark, Tone};
+use crate::domain::coverage::CoverageStatus;
 use crate::domain::plan::StepState;
 use crate::domain::report::Outcome;
 use anstyle::{AnsiColor, Style};
@@ -24,24 +26,31 @@ pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
 /// Mark and colour of an outcome.
 #[must_use]
 pub fn outcome(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Pass => paint(GOOD, "✓"),
-        Outcome::Warn => paint(CARE, "!"),
-        Outcome::Fail => paint(BAD, "×"),
-        Outcome::Skip => paint(DIM, "–"),
-        Outcome::Unknown => paint(CARE, "?"),
-    }
+    mark(marks::outcome(outcome))
 }
 
 /// Mark and colour of a step.
 #[must_use]
 pub fn step(state: StepState) -> String {
-    match state {
-        StepState::Pending => paint(CARE, "+"),
-        StepState::Satisfied => paint(DIM, "="),
-        StepState::Started => paint(CARE, "…"),
-        StepState::Applied => paint(GOOD, "✓"),
-        StepState::Failed => paint(BAD, "×"),
-        StepState::Reverted => paint(CARE, "↩"),
-    }
+    mark(marks::step(state))
+}
+
+/// Mark and colour of a library.
+#[must_use]
+pub fn coverage(status: CoverageStatus) -> String {
+    mark(marks::coverage(status))
+}
+
+/// A mark in its colour.
+#[must_use]
+pub fn mark(mark: Mark) -> String {
+    let style = match mark.tone {
+        Tone::Plain => return mark.glyph.to_owned(),
+        Tone::Title | Tone::Accent => TITLE,
+        Tone::Quiet => DIM,
+        Tone::Good => GOOD,
+        Tone::Care => CARE,
+        Tone::Bad => BAD,
+    };
+    paint(style, mark.glyph)
 }

@@ -2,8 +2,9 @@
 
 use super::style::{self, BAD, CARE, DIM, GOOD, TITLE, paint};
 use crate::domain::Resolution;
-use crate::domain::coverage::{Coverage, CoverageStatus};
+use crate::domain::coverage::Coverage;
 use crate::domain::detection::{Detection, PythonEnvironment, Server};
+use crate::domain::packages::Conflict;
 use crate::domain::plan::StepState;
 use crate::domain::report::{ErrorReport, Level, Outcome, Report, RunOutcome, StepRow, UndoReport, Verification, WorkerRow};
 use std::fmt::Write;
@@ -61,12 +62,7 @@ pub fn report(report: &Report) -> String {
     if let Some(verification) = &report.verification {
         verified(&mut text, verification);
     }
-    if !report.warnings.is_empty() {
-        title(&mut text, "Look at");
-        for warning in &report.warnings {
-            line(&mut text, &format!("  {} {warning}", paint(CARE, "!")));
-        }
-    }
+    look_at(&mut text, &report.warnings);
     if !report.next.is_empty() {
         title(&mut text, "Next");
         for next in &report.next {
@@ -186,11 +182,7 @@ pub fn coverage(text: &mut String, rows: &[Coverage]) {
         .max()
         .unwrap_or(0);
     for row in rows {
-        let mark = match row.status {
-            CoverageStatus::Traced => paint(GOOD, "✓"),
-            CoverageStatus::OutOfRange | CoverageStatus::NoInstrumentation => paint(CARE, "–"),
-            CoverageStatus::Conflict => paint(BAD, "×"),
-        };
+        let mark = style::coverage(row.status);
         let name = format!("{} {}", row.library, row.version);
         line(text, &format!("  {mark} {name:<width$}  {}", row.note));
     }
@@ -217,15 +209,19 @@ fn moves(text: &mut String, resolution: &Resolution) {
         );
     }
     for conflict in &resolution.conflicts {
-        let words = format!(
-            "{} {} requires {} but would get {}",
-            conflict.package, conflict.version, conflict.requires, conflict.would_get
-        );
-        line(text, &format!("  {} {words}", paint(BAD, "×")));
+        line(text, &format!("  {} {}", paint(BAD, "×"), conflict_words(conflict)));
     }
 }
 
-fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
+/// A conflict, in one clause.
+pub(super) fn conflict_words(conflict: &Conflict) -> String {
+    format!(
+        "{} {} requires {} but would get {}",
+        conflict.package, conflict.version, conflict.requires, conflict.would_get
+    )
+}
+
+pub(super) fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
     let pending = rows.iter().filter(|row| row.state == StepState::Pending).count();
     let heading = match (diffs, pending) {
         (true, 0) => "Plan: nothing to do, everything is as it should be".to_owned(),
@@ -257,7 +253,7 @@ fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
     }
 }
 
-fn undone(text: &mut String, undo: &UndoReport) {
+pub(super) fn undone(text: &mut String, undo: &UndoReport) {
     title(
         text,
         if undo.restored.is_empty() && undo.kept.is_empty() && undo.failed.is_empty() {
@@ -278,15 +274,10 @@ fn undone(text: &mut String, undo: &UndoReport) {
     }
 }
 
-fn verified(text: &mut String, verification: &Verification) {
+pub(super) fn verified(text: &mut String, verification: &Verification) {
     title(text, "Verified");
     for level in &verification.levels {
-        let name = match level.level {
-            Level::Endpoint => "endpoint",
-            Level::Python => "python",
-            Level::Workers => "workers",
-            Level::Stored => "stored",
-        };
+        let name = level_name(level.level);
         let latency = level.latency_ms.map(|ms| paint(DIM, format!("  {ms} ms"))).unwrap_or_default();
         line(
             text,
@@ -306,6 +297,27 @@ fn verified(text: &mut String, verification: &Verification) {
         if let Some(lost) = verification.lost_at_stop {
             line(text, &format!("  at SIGTERM {lost} of the last requests' spans were lost"));
         }
+    }
+}
+
+/// The name of a level.
+pub(super) const fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Endpoint => "endpoint",
+        Level::Python => "python",
+        Level::Workers => "workers",
+        Level::Stored => "stored",
+    }
+}
+
+/// What deserves a word.
+pub(super) fn look_at(text: &mut String, warnings: &[String]) {
+    if warnings.is_empty() {
+        return;
+    }
+    title(text, "Look at");
+    for warning in warnings {
+        line(text, &format!("  {} {warning}", paint(CARE, "!")));
     }
 }
 
