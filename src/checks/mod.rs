@@ -101,6 +101,8 @@ pub struct Check {
     pub remedy: &'static str,
     /// Where more is said: an absolute URL.
     pub doc: &'static str,
+    /// Its offline page, `assets/explain/<id>.md`.
+    pub page: &'static str,
     /// How bad a failure is.
     pub severity: Severity,
     /// Checks that must have passed (or warned) before this one means anything.
@@ -178,6 +180,14 @@ impl From<Failure> for Verdict {
     }
 }
 
+/// The offline page of a check.
+macro_rules! page {
+    ($id:literal) => {
+        include_str!(concat!("../../assets/explain/", $id, ".md"))
+    };
+}
+pub(crate) use page;
+
 /// What most rows have in common.
 pub(crate) const ROW: Check = Check {
     id: "",
@@ -186,6 +196,7 @@ pub(crate) const ROW: Check = Check {
     why: "",
     remedy: "",
     doc: "",
+    page: "",
     severity: Severity::Error,
     needs: &[],
     covers: &[],

@@ -1,6 +1,6 @@
 //! Checks on the installed OpenTelemetry packages and what they need.
 
-use super::{Check, Failure, Family, ROW, Scene, Verdict};
+use super::{Check, Failure, Family, ROW, Scene, Verdict, page};
 use crate::domain::detection::Evidence;
 
 const PACKAGES: Check = Check {
@@ -15,6 +15,7 @@ pub(super) const CHECKS: &[Check] = &[Check {
     title: "pkg_resources is there for the releases that import it",
     why: "opentelemetry-distro before 0.49b0 imports pkg_resources, which setuptools 82 no longer has: the app does not start under instrumentation",
     remedy: "install `setuptools<81` into the app's environment",
+    page: page!("packages.setuptools"),
     covers: &["A01"],
     spared: |scene| {
         scene

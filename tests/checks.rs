@@ -1,0 +1,143 @@
+//! The doctor's catalogue: every check has a passing and a failing fixture, a healthy project has no complaint, and ids,
+//! pages and table agree.
+
+#[path = "checks/collector.rs"]
+mod collector;
+#[path = "checks/config.rs"]
+mod config;
+#[path = "checks/coverage.rs"]
+mod coverage;
+#[path = "checks/docker.rs"]
+mod docker;
+#[path = "checks/ingest.rs"]
+mod ingest;
+#[path = "checks/kubernetes.rs"]
+mod kubernetes;
+#[path = "support/lab.rs"]
+mod lab;
+#[path = "checks/network.rs"]
+mod network;
+#[path = "checks/packages.rs"]
+mod packages;
+#[path = "checks/process.rs"]
+mod process;
+#[path = "checks/python.rs"]
+mod python;
+#[path = "checks/secrets.rs"]
+mod secrets;
+#[path = "checks/span.rs"]
+mod span;
+
+use lab::Lab;
+use signoz_setup::checks::{self, Check, Family};
+use signoz_setup::domain::Outcome;
+use std::collections::BTreeSet;
+
+/// How a check is seen to pass and to fail.
+struct Fixture {
+    id: &'static str,
+    /// Makes a healthy project one in which the check passes (and is not skipped).
+    pass: fn(&mut Lab),
+    /// Breaks a healthy project.
+    fail: fn(&mut Lab),
+    /// Words that the failure's detail or remedy must hold.
+    says: &'static str,
+}
+
+const FIXTURES: [&[Fixture]; 12] = [
+    python::FIXTURES,
+    packages::FIXTURES,
+    coverage::FIXTURES,
+    process::FIXTURES,
+    config::FIXTURES,
+    secrets::FIXTURES,
+    network::FIXTURES,
+    ingest::FIXTURES,
+    collector::FIXTURES,
+    docker::FIXTURES,
+    kubernetes::FIXTURES,
+    span::FIXTURES,
+];
+
+#[test]
+fn every_check_passes_where_all_is_well_and_fails_where_it_is_not() {
+    let fixtures: Vec<&Fixture> = FIXTURES.into_iter().flatten().collect();
+    let mut wrong = Vec::new();
+    for check in checks::all() {
+        let own: Vec<&&Fixture> = fixtures.iter().filter(|fixture| fixture.id == check.id).collect();
+        let [fixture] = own[..] else {
+            wrong.push(format!("{}: {} fixtures instead of one", check.id, own.len()));
+            continue;
+        };
+        let mut well = Lab::new();
+        (fixture.pass)(&mut well);
+        let finding = well.finding(check.id);
+        if finding.outcome != Outcome::Pass {
+            wrong.push(format!("{}: does not pass where all is well: {finding:?}", check.id));
+        }
+        let mut broken = Lab::new();
+        (fixture.fail)(&mut broken);
+        let finding = broken.finding(check.id);
+        if !matches!(finding.outcome, Outcome::Fail | Outcome::Warn) {
+            wrong.push(format!("{}: does not fail where it is broken: {finding:?}", check.id));
+        } else if !format!("{} {}", finding.detail, finding.remedy).contains(fixture.says) {
+            wrong.push(format!("{}: `{}` is not said: {finding:?}", check.id, fixture.says));
+        } else if finding.remedy.is_empty() || finding.evidence.is_empty() {
+            wrong.push(format!("{}: no remedy or no evidence: {finding:?}", check.id));
+        }
+    }
+    for fixture in fixtures {
+        if !checks::all().any(|check| check.id == fixture.id) {
+            wrong.push(format!("{}: a fixture without a check", fixture.id));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_healthy_project_has_no_complaint() {
+    let complaints = Lab::new().complaints();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn rows_are_well_formed() {
+    let mut seen = BTreeSet::new();
+    for check in checks::all() {
+        let Check {
+            id,
+            family,
+            title,
+            why,
+            remedy,
+            doc,
+            page,
+            ..
+        } = check;
+        let (prefix, name) = id.split_once('.').unwrap();
+        assert_eq!(prefix, family.as_str(), "{id}");
+        assert!(
+            name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
+            "{id}"
+        );
+        for text in [title, why, remedy] {
+            assert!(text.len() > 10 && !text.ends_with('.'), "{id}: `{text}`");
+        }
+        assert!(doc.starts_with("https://"), "{id}: {doc}");
+        assert!(page.starts_with(&format!("# {id}\n\n")), "{id}: the page does not name itself");
+        for part in ["Means:", "Shows as:", "Why:", "Fix:", "Source:"] {
+            assert!(page.contains(&format!("\n{part} ")), "{id}: the page has no `{part}`");
+        }
+        for need in check.needs {
+            assert!(seen.contains(need), "{id} needs {need}, which does not stand before it");
+        }
+        assert!(seen.insert(*id), "{id} is there twice");
+    }
+    assert_eq!(Family::ALL.len(), checks::CATALOG.len());
+    for (family, rows) in Family::ALL.iter().zip(checks::CATALOG) {
+        assert!(
+            rows.iter().all(|check| check.family == *family),
+            "a row of another family stands in {family:?}"
+        );
+    }
+}

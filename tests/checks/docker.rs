@@ -1,0 +1,5 @@
+//! Fixtures of the family `docker`.
+
+use super::Fixture;
+
+pub(super) const FIXTURES: &[Fixture] = &[];

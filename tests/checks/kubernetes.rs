@@ -1,0 +1,5 @@
+//! Fixtures of the family `kubernetes`.
+
+use super::Fixture;
+
+pub(super) const FIXTURES: &[Fixture] = &[];
