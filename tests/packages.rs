@@ -158,6 +158,94 @@ fn pips_report_becomes_moves_and_conflicts() {
     );
 }
 
+/// A uv that notes how it was called, leaves its empty lock, and says one thing from its cache and another with the network.
+fn scripted_uv(machine: &Machine, cached: &str, fresh: &str) -> (System, PythonEnvironment) {
+    let mut python = fake_environment(
+        machine,
+        None,
+        &[("protobuf", "7.36.2", ""), ("grpcio_status", "1.85.1", "protobuf>=6.33.5")],
+    );
+    python.package_manager = PackageTool::Uv;
+    let uv = machine.root.path().join("bin/uv");
+    fs::create_dir_all(uv.parent().unwrap()).unwrap();
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >> '{log}'\n: > '{lock}'\ncase \" $* \" in\n*' --offline '*) {cached} ;;\n*) {fresh} ;;\nesac\n",
+        log = machine.root.path().join("uv.log").display(),
+        lock = machine.project().join(".venv/.lock").display(),
+    );
+    fs::write(&uv, script).unwrap();
+    fs::set_permissions(&uv, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut system = machine.system.clone();
+    system.env.insert("PATH".into(), uv.parent().unwrap().display().to_string());
+    (system, python)
+}
+
+/// Whether each call of the scripted uv was without a network, in their order.
+fn calls(machine: &Machine) -> Vec<bool> {
+    let log = fs::read_to_string(machine.root.path().join("uv.log")).unwrap_or_default();
+    log.lines().map(|line| line.contains(" --offline ")).collect()
+}
+
+#[test]
+fn uv_is_asked_for_what_it_has_in_its_cache_first() {
+    let cached = "echo ' + opentelemetry-distro==0.38b0' >&2";
+    let refused = "echo 'error: the network was asked' >&2; exit 1";
+    let machine = Machine::new();
+    let (system, python) = scripted_uv(&machine, cached, refused);
+    let resolution = want(&system, &machine, &python, &["opentelemetry-distro==0.38b0"]).unwrap();
+    assert_eq!(resolution.moves.len(), 1, "{resolution:?}");
+    assert_eq!(calls(&machine), [true]);
+    assert!(!machine.project().join(".venv/.lock").exists());
+}
+
+#[test]
+fn what_is_not_in_uvs_cache_is_asked_with_the_network() {
+    let missing = "echo 'error: not in the cache' >&2; exit 1";
+    let fresh = "echo ' + opentelemetry-distro==0.38b0' >&2";
+    let machine = Machine::new();
+    let (system, python) = scripted_uv(&machine, missing, fresh);
+    let resolution = want(&system, &machine, &python, &["opentelemetry-distro==0.38b0"]).unwrap();
+    assert_eq!(resolution.moves.len(), 1, "{resolution:?}");
+    assert_eq!(calls(&machine), [true, false]);
+    assert!(!machine.project().join(".venv/.lock").exists());
+
+    // The reason of a failure is that of the call with the network.
+    let machine = Machine::new();
+    let (system, python) = scripted_uv(&machine, missing, "echo 'error: no such release' >&2; exit 1");
+    let text = want(&system, &machine, &python, &["opentelemetry-distro==0.38b0"])
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("no such release") && !text.contains("cache"), "{text}");
+}
+
+#[test]
+fn a_conflict_out_of_uvs_cache_is_looked_at_again_with_the_network() {
+    let old = "echo ' + protobuf==4.25.9' >&2";
+    let machine = Machine::new();
+    let (system, python) = scripted_uv(&machine, old, "echo ' + protobuf==7.40.0' >&2");
+    let resolution = want(&system, &machine, &python, &["protobuf!=7.36.2"]).unwrap();
+    assert_eq!(resolution.moves[0].to, "7.40.0");
+    assert!(resolution.conflicts.is_empty(), "{resolution:?}");
+    assert_eq!(calls(&machine), [true, false]);
+
+    let machine = Machine::new();
+    let (system, python) = scripted_uv(&machine, old, old);
+    let resolution = want(&system, &machine, &python, &["protobuf<5"]).unwrap();
+    assert_eq!(resolution.conflicts.len(), 1, "{resolution:?}");
+    // The third call looks for a way out.
+    assert_eq!(calls(&machine), [true, false, false]);
+}
+
+#[test]
+fn a_cancelled_resolve_asks_no_second_time() {
+    let machine = Machine::new();
+    let (system, python) = scripted_uv(&machine, "exit 1", "exit 1");
+    system.cancel.set(signoz_setup::error::Signal::Interrupt);
+    let error = want(&system, &machine, &python, &["a==1"]).unwrap_err();
+    assert!(matches!(error.kind, Kind::Interrupted(_)), "{error}");
+    assert!(!calls(&machine).contains(&false));
+}
+
 #[test]
 fn an_unreadable_report_is_refused() {
     let machine = Machine::new();

@@ -153,7 +153,7 @@ fn a_command_that_dies_at_once_is_shown_with_its_last_words_and_without_its_secr
         .unwrap();
     assert_failed(
         &seen.level,
-        &["exit code 3", "before it listened", "cannot connect to redis://shop:••••@db"],
+        &["exit code 3", "before it listened", "cannot connect to redis://shop:••••••••@db"],
     );
     assert!(!seen.level.detail.contains('\u{1b}') && !seen.level.detail.contains('\u{7}'));
     let said = format!("{:?}", stage.events.lock().unwrap());

@@ -1,13 +1,18 @@
 //! Level `stored`, against a stand-in that answers as SigNoz does: null rows first, warnings, errors, web pages.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/otlp_server.rs"]
+mod server;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{Html, IntoResponse, Response};
 use hyper::StatusCode;
 use serde_json::{Value, json};
+use server::{Answer, Gateway, Tls};
 use signoz_setup::domain::{ApiKey, Event, Level, LevelReport, Outcome};
 use signoz_setup::error::Signal;
+use signoz_setup::system::net;
 use signoz_setup::system::{Cancel, RealCommands, RealFiles, System};
 use signoz_setup::verify::stored::{Window, link, read_back};
 use std::collections::BTreeMap;
@@ -134,13 +139,14 @@ fn system(runtime: &Runtime) -> System {
 }
 
 fn read(stand_in: &StandIn, key: &str, limit: Duration) -> LevelReport {
+    read_at(&system(&stand_in.runtime), &stand_in.url, key, limit)
+}
+
+fn read_at(system: &System, url: &Url, key: &str, limit: Duration) -> LevelReport {
     let key = ApiKey::parse(key).unwrap();
     let events = Mutex::new(Vec::new());
     let window = Window::around(SystemTime::now());
-    let system = system(&stand_in.runtime);
-    let report = read_back(&system, &stand_in.url, &key, TRACE, window, limit, &|event| {
-        events.lock().unwrap().push(event)
-    });
+    let report = read_back(system, url, &key, TRACE, window, limit, &|event| events.lock().unwrap().push(event));
     assert_eq!((report.level, report.trace_id.as_deref()), (Level::Stored, Some(TRACE)));
     let events = events.into_inner().unwrap();
     let last = report.stages.last().unwrap();
@@ -264,6 +270,97 @@ fn an_address_without_a_server_is_reported_at_once() {
     assert_eq!((report.outcome, report.stages[0].name.as_str()), (Outcome::Fail, "reached"));
     assert!(report.detail.contains("cannot be reached"), "{}", report.detail);
     assert!(began.elapsed() < Duration::from_secs(10));
+    let report = read_at(&system(&stand_in.runtime), &"https://signoz.invalid".parse().unwrap(), KEY, SOON);
+    let resolved = net::resolve("signoz.invalid", 443, Instant::now() + Duration::from_secs(10));
+    let cause = stand_in.runtime.block_on(resolved).unwrap_err();
+    assert!(report.detail.ends_with(&format!("cannot be reached: {cause}")), "{}", report.detail);
+}
+
+/// A server behind TLS that is no workspace: how far the question came is seen in what is said of it.
+fn behind_tls(runtime: &Runtime) -> server::Running {
+    Gateway {
+        key: None,
+        answer: Answer::Page,
+        tls: Some(Tls::default()),
+    }
+    .start(runtime)
+}
+
+fn system_with(runtime: &Runtime, env: &[(&str, &str)]) -> System {
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    System { env, ..system(runtime) }
+}
+
+#[test]
+fn a_certificate_is_trusted_as_everywhere_else() {
+    let runtime = Runtime::new().unwrap();
+    let gateway = behind_tls(&runtime);
+    let url = gateway.endpoint.to_string().parse().unwrap();
+    let report = read_at(&system(&runtime), &url, KEY, SOON);
+    assert_eq!((report.outcome, report.stages[0].name.as_str()), (Outcome::Fail, "reached"));
+    assert!(report.detail.ends_with("cannot be reached: unknown issuer"), "{}", report.detail);
+    let system = system_with(&runtime, &[("SSL_CERT_FILE", gateway.authority.to_str().unwrap())]);
+    let report = read_at(&system, &url, KEY, SOON);
+    assert!(report.detail.contains("no SigNoz workspace"), "{}", report.detail);
+    let wrong_name = Gateway::with(Tls {
+        names: vec!["other.example"],
+        ..Tls::default()
+    })
+    .start(&runtime);
+    let system = system_with(&runtime, &[("SSL_CERT_FILE", wrong_name.authority.to_str().unwrap())]);
+    let report = read_at(&system, &wrong_name.endpoint.to_string().parse().unwrap(), KEY, SOON);
+    assert!(report.detail.ends_with("the certificate is for another name"), "{}", report.detail);
+}
+
+#[test]
+fn a_proxy_is_used_with_its_credentials_and_named_when_it_refuses() {
+    let runtime = Runtime::new().unwrap();
+    let gateway = behind_tls(&runtime);
+    let url: Url = gateway.endpoint.to_string().parse().unwrap();
+    let authority = gateway.authority.to_str().unwrap();
+    let through = server::proxy(200, gateway.address);
+    let address = format!("http://ann:s3cret@{}", through.address);
+    let system = system_with(&runtime, &[("HTTPS_PROXY", &address), ("SSL_CERT_FILE", authority)]);
+    let report = read_at(&system, &url, KEY, SOON);
+    assert!(report.detail.contains("no SigNoz workspace"), "{}", report.detail);
+    let asked = through.asked.lock().unwrap().join("\n");
+    assert!(
+        asked.starts_with(&format!("CONNECT localhost:{}", gateway.address.port())),
+        "{asked}"
+    );
+    assert!(asked.contains("Basic YW5uOnMzY3JldA=="), "{asked}");
+
+    let refuses = server::proxy(407, gateway.address);
+    let address = format!("http://{}", refuses.address);
+    let system = system_with(&runtime, &[("HTTPS_PROXY", &address), ("SSL_CERT_FILE", authority)]);
+    let report = read_at(&system, &url, KEY, SOON);
+    assert_eq!((report.outcome, report.stages[0].name.as_str()), (Outcome::Fail, "reached"));
+    assert!(
+        report.detail.contains(&format!("cannot be reached (through {address})")) && report.detail.contains("proxy auth"),
+        "{}",
+        report.detail
+    );
+    // And a workspace in plain text, which proxies are handed whole requests for.
+    let stand_in = stand_in(Workspace::FoundAt(1));
+    let plain = server::proxy(200, stand_in.url.socket_addrs(|| None).unwrap()[0]);
+    let address = format!("http://ann:s3cret@{}", plain.address);
+    let system = system_with(&runtime, &[("http_proxy", &address)]);
+    assert_eq!(read_at(&system, &stand_in.url, KEY, SOON).outcome, Outcome::Pass);
+    let asked = plain.asked.lock().unwrap().join("\n");
+    assert!(asked.contains("Basic YW5uOnMzY3JldA=="), "{asked}");
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let runtime = Runtime::new().unwrap();
+    let gateway = Gateway {
+        key: None,
+        answer: Answer::Redirect,
+        tls: None,
+    }
+    .start(&runtime);
+    let report = read_at(&system(&runtime), &gateway.endpoint.to_string().parse().unwrap(), KEY, SOON);
+    assert!(report.detail.contains("HTTP 302"), "{}", report.detail);
 }
 
 #[test]

@@ -14,6 +14,9 @@ const HTTP: u16 = 4318;
 /// How long one look at the ledger may wait, so that Ctrl-C is answered at once.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long what is queued for `--forward` may take to be passed on at the end.
+const LAST: Duration = Duration::from_secs(5);
+
 /// Lines that are printed for one look at most.
 const SHOWN_AT_ONCE: usize = 200;
 
@@ -34,7 +37,7 @@ pub(super) fn run(context: &Context) -> Result<Report> {
         required_key: None,
         forward,
     };
-    let tap = Tap::start(&context.system.runtime, options)?;
+    let mut tap = Tap::start(&context.system.runtime, options)?;
     context.progress.line(&format!(
         "receiving OTLP on {} (gRPC) and {} (HTTP); Ctrl-C ends it",
         tap.grpc_endpoint(),
@@ -52,6 +55,13 @@ pub(super) fn run(context: &Context) -> Result<Report> {
             context.progress.line(&line(&span));
         }
     }
+    if let Some(waiting) = tap.forwarded().map(|forwarded| forwarded.waiting).filter(|waiting| *waiting > 0) {
+        context.progress.line(&format!(
+            "passing on the last {waiting} exports, for {} s at most; Ctrl-C ends it at once",
+            LAST.as_secs()
+        ));
+    }
+    tap.finish(LAST, &context.system.cancel);
     let totals = ledger.totals();
     let forwarded = tap.forwarded();
     let mut report = Report::new("tap");

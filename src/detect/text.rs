@@ -3,6 +3,7 @@
 //! May never follow a pipe or device, read more than a mebibyte, or hand out a control character.
 
 use crate::domain::detection::Evidence;
+use crate::domain::secret::mask_addresses;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -82,7 +83,7 @@ pub(super) fn mask_value(name: &str, value: &str) -> String {
     if is_secret(name) && !value.is_empty() {
         MASK.to_owned()
     } else {
-        mask_urls(&clean(value))
+        mask_addresses(&clean(value), false)
     }
 }
 
@@ -120,7 +121,7 @@ pub(super) fn mask_text(text: &str) -> String {
         done = secret.end;
     }
     shown.push_str(&text[done..]);
-    mask_urls(&shown)
+    mask_addresses(&shown, false)
 }
 
 /// The values that a text gives to secret names, without quotes: what is a secret in one place is one in every other.
@@ -192,28 +193,6 @@ fn value_length(text: &str) -> usize {
             .unwrap_or(text.len());
     };
     text[1..].find(quote).map_or(text.len(), |end| end + 2)
-}
-
-/// `scheme://user:password@host` and `//user:password@host` without the password.
-fn mask_urls(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("//") {
-        let (before, after) = rest.split_at(at + 2);
-        shown.push_str(before);
-        rest = after;
-        let end = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#'))
-            .unwrap_or(after.len());
-        let Some(host) = after[..end].rfind('@') else { continue };
-        if let Some(colon) = after[..host].find(':') {
-            shown.push_str(&after[..=colon]);
-            shown.push_str(MASK);
-            rest = &after[host..];
-        }
-    }
-    shown.push_str(rest);
-    shown
 }
 
 /// `./a/../b` as `b`: without touching the disk.

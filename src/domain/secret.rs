@@ -1,7 +1,8 @@
-//! The two credentials. Neither can be displayed, serialised or logged; `Debug` prints dots.
+//! The two credentials. Neither can be displayed, serialised or logged; `Debug` prints dots. And other people's, in addresses.
 //!
 //! May never hand a value to anything but the writer of the environment file and the exporters.
 
+use super::plan::Content;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -137,6 +138,36 @@ fn fingerprint(text: &str) -> String {
         .collect()
 }
 
+/// A text without the passwords of its addresses: `redis://user:••••••••@host`. With `user` the user's name goes as well: that
+/// of a package index may be a token.
+#[must_use]
+pub fn mask_addresses(text: &str, user: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("//") {
+        let (before, after) = rest.split_at(at + 2);
+        shown.push_str(before);
+        rest = after;
+        // Not every program escapes `?`, `#` and `@` in a password, so these end nothing.
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\''))
+            .unwrap_or(after.len());
+        let Some(host) = after[..end].rfind('@') else { continue };
+        let kept = if user {
+            Some(0)
+        } else {
+            after[..host].find(':').map(|colon| colon + 1)
+        };
+        if let Some(kept) = kept {
+            shown.push_str(&after[..kept]);
+            shown.push_str(Content::MASK);
+            rest = &after[host..];
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,5 +206,37 @@ mod tests {
         let key = IngestionKey::parse("canary-4711").unwrap();
         assert!(!format!("{key:?}").contains("canary"));
         assert_eq!(key.fingerprint().len(), 8);
+    }
+
+    #[test]
+    fn addresses_lose_their_passwords() {
+        for (text, password, user) in [
+            (
+                "redis://ann:se@cr?et#1@host:6379/0 ok",
+                "redis://ann:••••••••@host:6379/0 ok",
+                "redis://••••••••@host:6379/0 ok",
+            ),
+            ("'//ann:pw@host'", "'//ann:••••••••@host'", "'//••••••••@host'"),
+            (
+                "https://token@host/simple",
+                "https://token@host/simple",
+                "https://••••••••@host/simple",
+            ),
+            (
+                "a://u:p@h,b://v:q@h",
+                "a://u:••••••••@h,b://v:••••••••@h",
+                "a://••••••••@h,b://••••••••@h",
+            ),
+            (
+                "https://pypi.org/a:b@c x@y",
+                "https://pypi.org/a:b@c x@y",
+                "https://pypi.org/a:b@c x@y",
+            ),
+        ] {
+            assert_eq!(
+                (mask_addresses(text, false).as_str(), mask_addresses(text, true).as_str()),
+                (password, user)
+            );
+        }
     }
 }

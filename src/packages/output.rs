@@ -1,48 +1,13 @@
 //! What installers print: free of control characters and credentials, and reduced to the one line that is the reason.
 
+use crate::domain::secret::mask_addresses;
 use crate::error::Error;
 use crate::system::Finished;
+use crate::system::commands::plain;
 
 /// A line that may be shown: no control characters, no credentials in addresses.
 pub(crate) fn clean(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut rest = line.chars();
-    while let Some(character) = rest.next() {
-        if character == '\u{1b}' {
-            // A CSI sequence ends with its first letter.
-            for next in rest.by_ref() {
-                if next.is_ascii_alphabetic() {
-                    break;
-                }
-            }
-        } else if character == '\t' {
-            text.push(' ');
-        } else if !character.is_control() {
-            text.push(character);
-        }
-    }
-    hide_credentials(&text)
-}
-
-fn hide_credentials(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (head, tail) = rest.split_at(at + 3);
-        shown.push_str(head);
-        let end = tail.find(['/', ' ', '\'', '"', '?', '#', ')']).unwrap_or(tail.len());
-        let (authority, behind) = tail.split_at(end);
-        match authority.rsplit_once('@') {
-            Some((_, host)) => {
-                shown.push_str("••••@");
-                shown.push_str(host);
-            }
-            None => shown.push_str(authority),
-        }
-        rest = behind;
-    }
-    shown.push_str(rest);
-    shown
+    mask_addresses(&plain(line), true)
 }
 
 /// A known trouble: what its output contains, what it is called, what to do.
@@ -223,7 +188,7 @@ mod tests {
     fn lines_lose_colours_and_passwords() {
         assert_eq!(
             clean("\u{1b}[31mget\u{1b}[0m https://user:se@cret@host/simple\u{7} x"),
-            "get https://••••@host/simple x"
+            "get https://••••••••@host/simple x"
         );
         assert_eq!(clean("https://pypi.org/a@b"), "https://pypi.org/a@b");
     }

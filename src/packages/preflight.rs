@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::system::{Finished, Invocation, System};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What is to be installed, and where.
@@ -48,26 +49,35 @@ pub fn resolve(system: &System, request: &ResolveRequest<'_>, observer: Observer
     }
     tools::usable(python)?;
     let resolver = Resolver::choose(system, python, &installed, observer)?;
-    let planned = resolver.run(system, request, &texts, observer)?;
-    let moves: Vec<Move> = planned
-        .versions
-        .into_iter()
-        .filter_map(|(name, to)| {
-            let from = installed.get(&name).map(|distribution| distribution.version.clone());
-            (from.as_deref() != Some(&to)).then_some(Move { name, from, to })
-        })
-        .collect();
-    let mut conflicts = conflicts(&interpreter, &installed, &moves);
-    if !conflicts.is_empty()
+    // From uv's cache first: with the network it looks at every index page again, which takes a second, and its cache
+    // answers in milliseconds. Any versions that satisfy the requirements are right, and just these are then shown and
+    // installed. A conflict is believed only with the network: a release that is not in the cache may be free of it.
+    if matches!(resolver, Resolver::Uv(_)) && !request.offline {
+        let cached = ResolveRequest { offline: true, ..*request };
+        let said = Mutex::new(Vec::new());
+        let keep = |event| said.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        match resolver.run(system, &cached, &texts, &keep) {
+            Ok(planned) => {
+                let resolution = planned.judge(&interpreter, &installed);
+                if resolution.conflicts.is_empty() {
+                    said.into_inner()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .into_iter()
+                        .for_each(observer);
+                    return Ok(resolution);
+                }
+            }
+            // What is not in the cache is looked up; what is wrong otherwise is said then.
+            Err(_) => system.cancel.check()?,
+        }
+    }
+    let mut resolution = resolver.run(system, request, &texts, observer)?.judge(&interpreter, &installed);
+    if !resolution.conflicts.is_empty()
         && let Some(uv) = tools::locate(system, python.virtualenv.as_deref(), "uv")
     {
-        ways_out(system, request, &uv, &texts, &mut conflicts);
+        ways_out(system, request, &uv, &texts, &mut resolution.conflicts);
     }
-    Ok(Resolution {
-        moves,
-        conflicts,
-        wheels: planned.wheels,
-    })
+    Ok(resolution)
 }
 
 /// Requirements of packages that would stay, which hold today and would not hold afterwards.
@@ -125,6 +135,25 @@ struct Planned {
     versions: BTreeMap<String, String>,
     /// See [`Resolution::wheels`].
     wheels: Vec<String>,
+}
+
+impl Planned {
+    /// What it would move in an environment, and what that would break.
+    fn judge(self, interpreter: &Interpreter, installed: &BTreeMap<String, Distribution>) -> Resolution {
+        let moves: Vec<Move> = self
+            .versions
+            .into_iter()
+            .filter_map(|(name, to)| {
+                let from = installed.get(&name).map(|distribution| distribution.version.clone());
+                (from.as_deref() != Some(&to)).then_some(Move { name, from, to })
+            })
+            .collect();
+        Resolution {
+            conflicts: conflicts(interpreter, installed, &moves),
+            moves,
+            wheels: self.wheels,
+        }
+    }
 }
 
 /// Who resolves.

@@ -2,30 +2,44 @@
 
 use crate::error::{Error, Result, Signal};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Whether the run was asked to end, and by what.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicU8>);
+pub struct Cancel(Arc<Signals>);
+
+#[derive(Debug, Default)]
+struct Signals {
+    first: AtomicU8,
+    another: AtomicBool,
+}
 
 impl Cancel {
-    /// Remembers the first signal.
+    /// Remembers the first signal, and that another came.
     pub fn set(&self, signal: Signal) {
         let value = match signal {
             Signal::Interrupt => 1,
             Signal::Terminate => 2,
         };
-        let _ = self.0.compare_exchange(0, value, Ordering::SeqCst, Ordering::SeqCst);
+        if self.0.first.compare_exchange(0, value, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            self.0.another.store(true, Ordering::SeqCst);
+        }
     }
 
     /// The signal, if one came.
     #[must_use]
     pub fn signal(&self) -> Option<Signal> {
-        match self.0.load(Ordering::SeqCst) {
+        match self.0.first.load(Ordering::SeqCst) {
             1 => Some(Signal::Interrupt),
             2 => Some(Signal::Terminate),
             _ => None,
         }
+    }
+
+    /// Whether a second signal came: even what is only tidied up must end now.
+    #[must_use]
+    pub fn insisted(&self) -> bool {
+        self.0.another.load(Ordering::SeqCst)
     }
 
     /// Fails when a signal came.

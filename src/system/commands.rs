@@ -135,6 +135,26 @@ impl Line {
     }
 }
 
+/// A printed line as a terminal may show it: without escape sequences and control characters, tabs as spaces.
+#[must_use]
+pub fn plain(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            // A CSI sequence ends with a letter; any other escape is dropped with its next character.
+            if characters.next() == Some('[') {
+                let _ = characters.find(char::is_ascii_alphabetic);
+            }
+        } else if character == '\t' {
+            text.push(' ');
+        } else if !character.is_control() {
+            text.push(character);
+        }
+    }
+    text
+}
+
 /// A started process group. Dropping it kills the group and reaps the child.
 #[derive(Debug)]
 pub struct Running {

@@ -16,11 +16,13 @@ mod wire;
 use crate::domain::IngestionKey;
 use crate::domain::target::{Endpoint, Protocol, Scheme};
 use crate::error::{Error, Result};
+use crate::system::Cancel;
 use accept::Door;
 use receive::Receiver;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -61,7 +63,8 @@ pub struct Tap {
     grpc: SocketAddr,
     http: SocketAddr,
     receiver: Arc<Receiver>,
-    tasks: Vec<JoinHandle<()>>,
+    doors: Vec<JoinHandle<()>>,
+    forwarding: Option<JoinHandle<()>>,
     runtime: Handle,
 }
 
@@ -81,25 +84,27 @@ impl Tap {
                 .map_err(|error| crate::error::Error::failed("cannot receive OTLP on 127.0.0.1").because(error.to_string()))
         };
         let (grpc, http) = (address(&grpc_listener)?, address(&http_listener)?);
-        let mut tasks = Vec::new();
-        let forward = options.forward.map(|forward| {
-            let (queue, work) = forward::start(forward);
-            tasks.push(runtime.spawn(work));
-            queue
-        });
+        let (forward, forwarding) = options
+            .forward
+            .map(|forward| {
+                let (queue, work) = forward::start(forward);
+                (queue, runtime.spawn(work))
+            })
+            .unzip();
         let receiver = Arc::new(Receiver {
             ledger: Arc::default(),
             required_key: options.required_key,
             forward,
         });
-        for (door, listener) in [(Door::Grpc, grpc_listener), (Door::Http, http_listener)] {
-            tasks.push(runtime.spawn(accept::serve(door, listener, Arc::clone(&receiver))));
-        }
+        let doors = [(Door::Grpc, grpc_listener), (Door::Http, http_listener)]
+            .map(|(door, listener)| runtime.spawn(accept::serve(door, listener, Arc::clone(&receiver))))
+            .into();
         Ok(Self {
             grpc,
             http,
             receiver,
-            tasks,
+            doors,
+            forwarding,
             runtime: runtime.clone(),
         })
     }
@@ -140,14 +145,43 @@ impl Tap {
     /// Closes ports and connections and waits until they are closed; what arrived stays in the ledger.
     /// Must not be called on the runtime itself.
     pub fn stop(mut self) {
-        let tasks = std::mem::take(&mut self.tasks);
-        for task in &tasks {
-            task.abort();
+        self.close();
+    }
+
+    /// Receives no more, as [`Tap::stop`], and waits until what arrived is passed on: for as long as `patience`, or until a
+    /// second signal comes. What is left then is dropped and counted. Must not be called on the runtime itself.
+    pub fn finish(&mut self, patience: Duration, cancel: &Cancel) {
+        self.close();
+        let (Some(queue), Some(mut forwarding)) = (&self.receiver.forward, self.forwarding.take()) else {
+            return;
+        };
+        queue.close();
+        let insisted = async {
+            while !cancel.insisted() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = &mut forwarding => return,
+                () = insisted => {}
+                () = tokio::time::sleep(patience) => {}
+            }
+            forwarding.abort();
+            let _ = forwarding.await;
+        });
+        queue.give_up();
+    }
+
+    fn close(&mut self) {
+        let doors = std::mem::take(&mut self.doors);
+        for door in &doors {
+            door.abort();
         }
         self.runtime.block_on(async {
-            for task in tasks {
+            for door in doors {
                 // An error says that it was aborted, as asked.
-                let _ = task.await;
+                let _ = door.await;
             }
         });
     }
@@ -155,7 +189,7 @@ impl Tap {
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        for task in &self.tasks {
+        for task in self.doors.iter().chain(&self.forwarding) {
             task.abort();
         }
     }

@@ -55,7 +55,9 @@ impl Fullscreen {
     /// When it cannot be taken over again.
     pub fn resume(&mut self) -> io::Result<()> {
         take()?;
-        self.terminal.clear()
+        // Not `clear`: it asks the terminal where the cursor is, and the keyboard's thread would eat the answer.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 }
 

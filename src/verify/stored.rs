@@ -66,11 +66,11 @@ pub fn read_back(
     };
     let ended = match workspace(system, base_url, api_key, trace_id, window) {
         Err(end) => end,
-        Ok(mut workspace) => system.runtime.block_on(async {
+        Ok(workspace) => system.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = cancelled => End::new("found", Outcome::Unknown, "interrupted before the span was found", None),
-                end = look(&mut workspace, began, limit) => end,
+                end = look(&workspace, began, limit) => end,
             }
         }),
     };
@@ -131,7 +131,7 @@ impl End {
     }
 }
 
-async fn look(workspace: &mut Workspace<'_>, began: Instant, limit: Duration) -> End {
+async fn look(workspace: &Workspace<'_>, began: Instant, limit: Duration) -> End {
     let pause = (limit / 20).min(PAUSE);
     let mut last;
     loop {

@@ -108,3 +108,9 @@ pub(super) fn cause(error: &io::Error) -> Cause {
         _ => Cause::Io(error.kind().to_string()),
     }
 }
+
+/// What the resolver said.
+pub(super) fn no_such_host(error: &io::Error) -> Cause {
+    let text = error.to_string();
+    Cause::NoSuchHost(text.trim_start_matches("failed to lookup address information: ").to_lowercase())
+}

@@ -2,6 +2,7 @@
 //!
 //! May never turn certificate verification off, wait without a deadline, or decide what a failure means for the person.
 
+pub mod client;
 mod failure;
 pub mod http;
 pub mod otlp;
@@ -13,7 +14,7 @@ pub mod x509;
 use crate::domain::target::{Endpoint, Scheme};
 pub use failure::{Cause, Failure};
 
-use failure::cause;
+use failure::{cause, no_such_host};
 use proxy::Proxy;
 use std::future::Future;
 use std::io;
@@ -25,15 +26,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use trust::Trust;
-
-/// Installs *ring* as the process's cryptography, once; needed by every TLS client that is not dialled here.
-pub fn ring() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        // An error says that one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-}
 
 /// A stage of dialling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -205,12 +197,7 @@ pub async fn resolve(host: &str, port: u16, deadline: Instant) -> Result<Vec<Soc
             }
             Ok(addresses)
         }
-        Err(error) => Err(Cause::NoSuchHost(
-            error
-                .to_string()
-                .trim_start_matches("failed to lookup address information: ")
-                .to_lowercase(),
-        )),
+        Err(error) => Err(no_such_host(&error)),
     }
 }
 

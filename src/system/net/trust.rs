@@ -55,6 +55,16 @@ impl Trust {
             problems,
         }
     }
+
+    /// TLS for a client that dials by itself.
+    ///
+    /// # Errors
+    /// When the roots make no verifier.
+    pub fn config(&self, alpn: &[&str]) -> Result<ClientConfig, Cause> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = verifier(&self.all, &provider)?;
+        configure(provider, verifier, alpn)
+    }
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
@@ -131,20 +141,13 @@ impl ServerCertVerifier for Witness {
 /// Makes a TLS connection out of a TCP connection.
 pub(super) async fn secure(stream: TcpStream, host: &str, alpn: &[&str], trust: &Trust) -> Result<(TlsStream<TcpStream>, Seen), Cause> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let bad = |error: &dyn std::fmt::Display| Cause::Handshake(error.to_string());
     let witness = Arc::new(Witness {
-        all: verifier(&trust.all, &provider).map_err(|error| bad(&error))?,
-        public: verifier(&trust.public, &provider).map_err(|error| bad(&error))?,
+        all: verifier(&trust.all, &provider)?,
+        public: verifier(&trust.public, &provider)?,
         saw: Mutex::default(),
     });
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| bad(&error))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>)
-        .with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| bad(&error))?;
+    let config = configure(provider, Arc::clone(&witness) as Arc<dyn ServerCertVerifier>, alpn)?;
+    let name = ServerName::try_from(host.to_owned()).map_err(unusable)?;
     let saw = || witness.saw.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
         Ok(stream) => {
@@ -163,15 +166,34 @@ pub(super) async fn secure(stream: TcpStream, host: &str, alpn: &[&str], trust: 
     }
 }
 
-fn verifier(
-    roots: &Arc<RootCertStore>,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, rustls::client::VerifierBuilderError> {
-    WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider)).build()
+fn configure(provider: Arc<CryptoProvider>, verifier: Arc<dyn ServerCertVerifier>, alpn: &[&str]) -> Result<ClientConfig, Cause> {
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Ok(config)
 }
 
-fn handshake_cause(error: &io::Error, issuer: Option<String>) -> Cause {
-    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+fn verifier(roots: &Arc<RootCertStore>, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Cause> {
+    WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(provider))
+        .build()
+        .map_err(unusable)
+}
+
+fn unusable(error: impl std::fmt::Display) -> Cause {
+    Cause::Handshake(error.to_string())
+}
+
+/// The cause in an error of a handshake, which may lie in another error of the same kind.
+pub(super) fn handshake_cause(error: &io::Error, issuer: Option<String>) -> Cause {
+    let inner = error.get_ref();
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
+        return handshake_cause(error, issuer);
+    }
+    let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         return cause(error);
     };
     match tls {

@@ -4,20 +4,20 @@ use super::{End, Window};
 use crate::domain::target::Scheme;
 use crate::domain::{ApiKey, Endpoint, Outcome, Protocol};
 use crate::system::System;
-use crate::system::net::http::{Answer, Session, Talk};
-use crate::system::net::proxy::{self, Choice, Proxy};
+use crate::system::net::proxy::{self, Choice};
 use crate::system::net::trust::Trust;
-use crate::system::net::{Route, dial, shown};
+use crate::system::net::{client, shown};
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The longest answer that is looked at.
+const LARGEST: usize = 4 << 20;
 
 const KEY_REMEDY: &str = "make an API key in SigNoz, Settings → Service Accounts → Keys, and pass it with `--api-key-file PATH` or `SIGNOZ_API_KEY`; the ingestion key does not work here";
 const URL_REMEDY: &str = "set `SIGNOZ_URL` to the address of the SigNoz pages as the browser shows it, without a path: https://WORKSPACE.REGION.signoz.cloud, or http://HOST:8080 for your own";
@@ -27,11 +27,17 @@ pub(super) struct Workspace<'a> {
     pub(super) base_url: &'a Url,
     endpoint: Endpoint,
     api_key: &'a ApiKey,
-    proxy: Option<Proxy>,
-    trust: Trust,
+    client: reqwest::Client,
+    /// ` (through http://HOST:PORT)`, when there is a proxy.
+    through: String,
     pub(super) trace_id: &'a str,
     window: Window,
-    session: Option<Session>,
+}
+
+/// What the workspace answered.
+struct Answer {
+    status: u16,
+    body: Bytes,
 }
 
 /// A workspace to ask; refused when its address or the trace id is not well formed.
@@ -73,11 +79,10 @@ pub(super) fn workspace<'a>(
         base_url,
         endpoint,
         api_key,
-        proxy,
-        trust: Trust::of(&system.env),
+        client: client::make(&Trust::of(&system.env), proxy.as_ref(), PATIENCE).map_err(|cause| wrong(cause.to_string()))?,
+        through: proxy.map_or_else(String::new, |proxy| format!(" (through {proxy})")),
         trace_id,
         window,
-        session: None,
     })
 }
 
@@ -93,7 +98,7 @@ pub(super) enum Look {
 }
 
 impl Workspace<'_> {
-    pub(super) async fn by_query(&mut self) -> Look {
+    pub(super) async fn by_query(&self) -> Look {
         let answer = match self.ask("/api/v5/query_range", &self.query()).await {
             Ok(answer) => answer,
             Err(look) => return look,
@@ -114,7 +119,7 @@ impl Workspace<'_> {
         Look::NotYet(String::new())
     }
 
-    pub(super) async fn by_waterfall(&mut self) -> Look {
+    pub(super) async fn by_waterfall(&self) -> Look {
         let path = format!("/api/v4/traces/{}/waterfall", self.trace_id);
         let answer = match self.ask(&path, &json!({"selectedSpanId": "", "uncollapsedSpans": []})).await {
             Ok(answer) => answer,
@@ -160,62 +165,31 @@ impl Workspace<'_> {
         })
     }
 
-    /// Asks over the connection that is open, or over a new one.
-    async fn ask(&mut self, path: &str, body: &Value) -> Result<Answer, Look> {
-        if let Some(mut session) = self.session.take()
-            && let Ok(request) = self.request(path, body)
-            && let Ok(answer) = session.send(request, Instant::now() + PATIENCE, 4 << 20).await
-        {
-            self.session = Some(session);
-            return Ok(answer);
-        }
-        let deadline = Instant::now() + PATIENCE;
-        let mut session = self.open(deadline).await?;
-        let unsendable = |error: hyper::http::Error| Look::End(End::new("reached", Outcome::Unknown, error.to_string(), Some(URL_REMEDY)));
-        let request = self.request(path, body).map_err(unsendable)?;
-        let answer = session
-            .send(request, deadline, 4 << 20)
-            .await
-            .map_err(|none| Look::NotYet(format!("; the last answer was none: {}", none.cause)))?;
-        self.session = Some(session);
-        Ok(answer)
-    }
-
-    async fn open(&self, deadline: Instant) -> Result<Session, Look> {
-        let unreachable = |why: String| {
-            let detail = format!("{} cannot be reached: {why}", self.base_url.as_str().trim_end_matches('/'));
-            Look::End(End::new("reached", Outcome::Fail, detail, Some(URL_REMEDY)))
-        };
-        let route = Route {
-            endpoint: &self.endpoint,
-            proxy: self.proxy.as_ref(),
-            tunnel: true,
-            trust: &self.trust,
-            alpn: &["http/1.1"],
-            deadline,
-        };
-        let connection = dial(&route, &mut |_| {})
-            .await
-            .map_err(|failure| unreachable(failure.to_string()))?;
-        Session::start(connection, Talk::Http1, deadline)
-            .await
-            .map_err(|none| unreachable(none.cause.to_string()))
-    }
-
-    fn request(&self, path: &str, body: &Value) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-        let mut key = HeaderValue::from_str(self.api_key.expose())?;
+    async fn ask(&self, path: &str, body: &Value) -> Result<Answer, Look> {
+        let mut key = HeaderValue::from_str(self.api_key.expose())
+            .map_err(|error| Look::End(End::new("reached", Outcome::Unknown, error.to_string(), Some(KEY_REMEDY))))?;
         key.set_sensitive(true);
-        let port = match (self.endpoint.scheme, self.endpoint.port) {
-            (Scheme::Http, 80) | (Scheme::Https, 443) => String::new(),
-            (_, port) => format!(":{port}"),
-        };
-        Request::builder()
-            .method(Method::POST)
-            .uri(format!("{}{path}", self.endpoint.path))
-            .header(HOST, format!("{}{port}", self.endpoint.host))
+        let request = self
+            .client
+            .post(format!("{}{path}", self.endpoint))
             .header(CONTENT_TYPE, "application/json")
             .header("SIGNOZ-API-KEY", key)
-            .body(Full::new(body.to_string().into()))
+            .body(body.to_string());
+        let answered = async {
+            let response = request.send().await?;
+            let status = response.status().as_u16();
+            let body = client::body(response, LARGEST).await?;
+            Ok(Answer { status, body })
+        };
+        answered.await.map_err(|error: reqwest::Error| {
+            let cause = client::reason(&error);
+            if !error.is_connect() {
+                return Look::NotYet(format!("; the last answer was none: {cause}"));
+            }
+            let address = self.base_url.as_str().trim_end_matches('/');
+            let detail = format!("{address} cannot be reached{}: {cause}", self.through);
+            Look::End(End::new("reached", Outcome::Fail, detail, Some(URL_REMEDY)))
+        })
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a rehearsed app prints, made fit to be shown: one line each, no control characters, no secrets.
 
+use crate::domain::Content;
+use crate::domain::secret::mask_addresses;
+use crate::system::commands::plain;
 use std::collections::VecDeque;
 
 /// How many lines are kept.
@@ -67,37 +70,23 @@ const SECRET_NAMES: &[&str] = &[
 
 /// A line without escape sequences, control characters and the values of secrets.
 pub(crate) fn clean(line: &str) -> String {
-    let mut text = String::new();
-    let mut characters = line.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' {
-            // A CSI sequence ends with a letter; any other escape is dropped with its next character.
-            if characters.next() == Some('[') {
-                for next in characters.by_ref() {
-                    if next.is_ascii_alphabetic() {
-                        break;
-                    }
-                }
-            }
-        } else if character == '\t' {
-            text.push(' ');
-        } else if !character.is_control() {
-            text.push(character);
-        }
-        if text.chars().count() >= LONGEST {
-            text.push('…');
-            break;
-        }
-    }
+    let mut text = plain(line);
     // The SDK prints a whole malformed header, key included.
     if let Some(at) = text.find("OpenTelemetry Protocol Exporter specification:") {
         text.truncate(at);
-        text.push_str("OpenTelemetry Protocol Exporter specification: ••••");
+        text.push_str("OpenTelemetry Protocol Exporter specification: ");
+        text.push_str(Content::MASK);
     }
-    mask_credentials_of_urls(&mask_named(&text))
+    let mut shown = mask_addresses(&mask_named(&text), false);
+    // Cut last: half a secret is not known as one.
+    if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
 }
 
-/// `password=abc` and `"token": "abc"` become `password=••••` and `"token": ••••`.
+/// `password=abc` and `"token": "abc"` become `password=••••••••` and `"token": ••••••••`.
 fn mask_named(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut masked = String::new();
@@ -125,34 +114,11 @@ fn mask_named(text: &str) -> String {
         let next = lower[after + separator..].starts_with("bearer");
         if is_value && value > 0 && !next {
             masked.push_str(said);
-            masked.push_str("••••");
+            masked.push_str(Content::MASK);
             at = after + separator + value;
         }
     }
     masked.push_str(&text[at..]);
-    masked
-}
-
-/// `redis://user:abc@host` becomes `redis://user:••••@host`.
-fn mask_credentials_of_urls(text: &str) -> String {
-    let mut masked = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        masked.push_str(before);
-        let authority = after
-            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\''))
-            .unwrap_or(after.len());
-        rest = after;
-        if let Some(end) = after[..authority].rfind('@')
-            && let Some(colon) = after[..end].find(':')
-        {
-            masked.push_str(&after[..=colon]);
-            masked.push_str("••••");
-            rest = &after[end..];
-        }
-    }
-    masked.push_str(rest);
     masked
 }
 
@@ -164,21 +130,24 @@ mod tests {
     fn secrets_and_control_characters_are_not_shown() {
         for (line, shown) in [
             ("\u{1b}[31mred\u{1b}[0m\tand\u{7} bell", "red and bell"),
-            ("signoz-ingestion-key=canary-1,x=y", "signoz-ingestion-key=••••,x=y"),
-            ("Authorization: Bearer canary-1 end", "Authorization: Bearer •••• end"),
-            ("{'password': 'canary-1', 'a': 1}", "{'password': '••••', 'a': 1}"),
-            ("redis://user:canary-1@host:6379/0 ok", "redis://user:••••@host:6379/0 ok"),
-            ("SECRET_KEY = canary-1", "SECRET_KEY = ••••"),
+            ("signoz-ingestion-key=canary-1,x=y", "signoz-ingestion-key=••••••••,x=y"),
+            ("Authorization: Bearer canary-1 end", "Authorization: Bearer •••••••• end"),
+            ("{'password': 'canary-1', 'a': 1}", "{'password': '••••••••', 'a': 1}"),
+            ("redis://user:canary-1@host:6379/0 ok", "redis://user:••••••••@host:6379/0 ok"),
+            ("SECRET_KEY = canary-1", "SECRET_KEY = ••••••••"),
             (
                 "no token here, GET http://127.0.0.1:80/ 200",
                 "no token here, GET http://127.0.0.1:80/ 200",
             ),
             (
                 "must be URL encoded per the OpenTelemetry Protocol Exporter specification: x: canary-1",
-                "must be URL encoded per the OpenTelemetry Protocol Exporter specification: ••••",
+                "must be URL encoded per the OpenTelemetry Protocol Exporter specification: ••••••••",
             ),
         ] {
             assert_eq!(clean(line), shown);
         }
+        let long = format!("{} redis://user:canary-1@host", "x".repeat(LONGEST - 20));
+        let shown = clean(&long);
+        assert!(!shown.contains("canary") && shown.chars().count() == LONGEST + 1, "{shown}");
     }
 }

@@ -1,0 +1,264 @@
+//! The wizard through the direct way to the end: real packages, a real gunicorn, the embedded receiver; stopped half way
+//! and taken up again; and every front end making the same of the same answers.
+
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/pty.rs"]
+mod pty;
+
+use program::{Program, stderr, stdout};
+use pty::Terminal;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const CANARY: &str = "canary-6f1e-4a52-9b0c";
+const ENTER: &str = "\r";
+const ESC: &str = "\x1b";
+/// An install over the network, or an app that starts.
+const LONG: Duration = Duration::from_secs(180);
+
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", stderr(&output));
+}
+
+/// A Flask app under gunicorn with an environment of its own.
+fn shop() -> TempDir {
+    let folder = tempfile::Builder::new().prefix("shop").tempdir().unwrap();
+    let app = "from flask import Flask\n\napp = Flask(__name__)\n\n\n@app.route('/')\ndef index():\n    return 'ok'\n";
+    fs::write(folder.path().join("app.py"), app).unwrap();
+    fs::write(folder.path().join("Procfile"), "web: gunicorn app:app --workers 4\n").unwrap();
+    let venv = folder.path().join(".venv");
+    run("python3", &["-m", "venv", venv.to_str().unwrap()]);
+    let python = venv.join("bin/python");
+    run(
+        python.to_str().unwrap(),
+        &[
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "flask",
+            "gunicorn",
+        ],
+    );
+    folder
+}
+
+/// Every file of the project but the environment's, with its mode; and the environment's packages.
+fn picture(folder: &Path) -> (BTreeMap<PathBuf, (u32, Vec<u8>)>, Vec<String>) {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap().flatten() {
+            let path = entry.path();
+            if path.ends_with(".venv") || path.ends_with("__pycache__") {
+                continue;
+            }
+            let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
+            if path.is_dir() {
+                files.insert(path.clone(), (mode, Vec::new()));
+                folders.push(path);
+            } else {
+                files.insert(path.clone(), (mode, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    let listed = Command::new(folder.join(".venv/bin/python"))
+        .args(["-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"])
+        .output()
+        .unwrap();
+    (files, stdout(&listed).lines().map(str::to_owned).collect())
+}
+
+/// The program's own receiver, on free ports.
+struct Receiver {
+    child: Child,
+    endpoint: String,
+}
+
+impl Receiver {
+    fn start(program: &Program) -> Self {
+        let mut child = program
+            .command(["--tap", "--grpc-port", "0", "--http-port", "0"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut reader = BufReader::new(child.stderr.take().unwrap());
+        reader.read_line(&mut line).unwrap();
+        let endpoint = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"))
+            .unwrap_or_else(|| panic!("{line}"))
+            .to_owned();
+        // Somebody has to read what it says, or it would wait for that one day.
+        std::thread::spawn(move || reader.read_to_string(&mut String::new()));
+        Self { child, endpoint }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn states(text: &str) -> Vec<String> {
+    let document: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let steps = document["plan"]["steps"].as_array().unwrap_or_else(|| panic!("{document}"));
+    steps.iter().map(|step| step["state"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Through the questions to the plan: another address, this key, this name; Flask 3 needs no other choice than is proposed.
+fn answer(terminal: &Terminal, endpoint: &str) {
+    terminal.wait_for("region?");
+    terminal.send("8");
+    terminal.send(ENTER);
+    terminal.wait_for("address of your SigNoz");
+    terminal.paste(&format!("{endpoint}\n"));
+    terminal.send(ENTER);
+    terminal.wait_for("ingestion key?");
+    terminal.paste(&format!("{CANARY}\r\n"));
+    terminal.wait_for("•");
+    terminal.send(ENTER);
+    terminal.wait_for("Under which name");
+    // Back and forth: the answers stay.
+    terminal.send(ESC);
+    terminal.wait_for("ingestion key?");
+    terminal.send(ESC);
+    terminal.wait_for("address of your SigNoz");
+    terminal.wait_for(endpoint);
+    terminal.resize(61, 20);
+    terminal.wait_for_new("address of your SigNoz");
+    terminal.resize(110, 36);
+    terminal.wait_for_new("address of your SigNoz");
+    terminal.send(ENTER);
+    terminal.wait_for("ingestion key?");
+    terminal.send(ENTER);
+    terminal.wait_for("Under which name");
+    terminal.send("\x15walked");
+    terminal.send(ENTER);
+    terminal.wait_for("deployment environment");
+    terminal.send("test");
+    terminal.send(ENTER);
+    terminal.wait_for("releases of OpenTelemetry");
+    terminal.send(ENTER);
+    terminal.wait_for("How is the app started?");
+    terminal.send(ENTER);
+}
+
+#[test]
+fn the_wizard_sets_up_proves_it_and_is_taken_back() {
+    let folder = shop();
+    let here = folder.path();
+    let program = Program::new(here);
+    let receiver = Receiver::start(&program);
+    let before = picture(here);
+
+    let terminal = Terminal::start(&program.command([] as [&str; 0]), (110, 36));
+    terminal.wait_for("Procfile:1");
+    terminal.send(ENTER);
+    answer(&terminal, &receiver.endpoint);
+    terminal.wait_for_within("steps to do", LONG);
+    terminal.send("e");
+    terminal.send("e");
+    terminal.send("\x1b[B");
+    terminal.wait_for("otel.env");
+
+    // Stopped while pip is at work: everything is put back, and the plan is there again.
+    terminal.send(ENTER);
+    terminal.wait_for_within("Collecting", LONG);
+    terminal.send(ESC);
+    terminal.wait_for("again");
+    terminal.send(ESC);
+    terminal.wait_for_within("steps to do", LONG);
+    assert_eq!(picture(here), before, "stopping did not put everything back");
+
+    terminal.send(ENTER);
+    terminal.wait_for_within("start the app", LONG);
+    terminal.send(ENTER);
+    terminal.wait_for_within("0 lost, 0 sent twice", LONG);
+    terminal.resize(60, 16);
+    terminal.wait_for_new("endpoint");
+    terminal.resize(120, 40);
+    terminal.wait_for_new("workers");
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("total") && screen.contains("the fullest trace"),
+        "no table or no waterfall: {screen}"
+    );
+    terminal.send(ENTER);
+    terminal.wait_for(".signoz/run.sh");
+    terminal.send(ENTER);
+    assert_eq!(terminal.exit(), 0, "{}", terminal.screen());
+    terminal.assert_clean();
+    let left = terminal.screen();
+    assert!(
+        left.contains("done (exit code 0)") && left.contains("--undo"),
+        "the report is not left behind: {left}"
+    );
+    assert!(!String::from_utf8_lossy(&terminal.raw()).contains("canary"), "the key was shown");
+
+    // What the wizard wrote is what flags write, and what line prompts write: neither finds anything left to do.
+    let flags = [
+        "--endpoint",
+        &receiver.endpoint,
+        "--service-name",
+        "walked",
+        "--deployment-environment",
+        "test",
+    ];
+    let answers = fs::read_to_string(here.join("signoz-setup.toml")).unwrap();
+    fs::rename(here.join("signoz-setup.toml"), here.join("../signoz-setup.kept")).unwrap();
+    let key = here.join("../key");
+    fs::write(&key, CANARY).unwrap();
+    let mut words = vec!["--dry-run", "--json", "--ingestion-key-file", key.to_str().unwrap()];
+    words.extend(flags);
+    let set = answers
+        .lines()
+        .find_map(|line| line.strip_prefix("instrumentation = "))
+        .unwrap()
+        .trim_matches('"')
+        .to_owned();
+    words.extend(["--instrumentation", &set]);
+    let dry = program.run(words);
+    let mut seen = states(&stdout(&dry));
+    // The answers file was put aside, so that nothing of it is read; it alone is missing.
+    assert_eq!(seen.pop().as_deref(), Some("pending"), "{}", stdout(&dry));
+    assert!(seen.iter().all(|state| state == "satisfied"), "{}", stdout(&dry));
+    fs::remove_file(&key).unwrap();
+    fs::rename(here.join("../signoz-setup.kept"), here.join("signoz-setup.toml")).unwrap();
+
+    // The second time it starts from the answers; the key is kept for this endpoint, so nothing is asked.
+    let again = Terminal::start(&program.command([] as [&str; 0]), (100, 30));
+    again.wait_for("see what is right");
+    again.wait_for("Procfile:1");
+    again.send(ENTER);
+    again.wait_for_within("nothing to do", LONG);
+    again.send("\x03");
+    assert_eq!(again.exit(), 130);
+    again.assert_clean();
+
+    // And takes it back.
+    let undo = Terminal::start(&program.command([] as [&str; 0]), (100, 30));
+    undo.wait_for("undo: put everything back");
+    undo.wait_for("Procfile:1");
+    undo.send("\x1b[B\x1b[B");
+    undo.send(ENTER);
+    undo.wait_for_within("put back", LONG);
+    undo.wait_for_within("leave", LONG);
+    undo.send("q");
+    assert_eq!(undo.exit(), 0, "{}", undo.screen());
+    undo.assert_clean();
+    assert_eq!(picture(here), before);
+}
