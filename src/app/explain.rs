@@ -1,8 +1,10 @@
 //! The offline pages of findings.
 
 use super::Context;
+use crate::checks;
 use crate::domain::report::{Page, Report};
 use crate::error::{Error, Result};
+use std::collections::BTreeMap;
 
 macro_rules! page {
     ($id:literal) => {
@@ -10,15 +12,14 @@ macro_rules! page {
     };
 }
 
-/// Id and text of every page, sorted by id.
-const PAGES: &[(&str, &str)] = &[
+/// Pages of what detection warns of, as far as it is no check.
+const OTHERS: &[(&str, &str)] = &[
     page!("config.django-settings"),
     page!("config.left-over-environment"),
     page!("coverage.server-traced"),
     page!("ingest.key-accepted"),
     page!("network.endpoint-reachable"),
     page!("packages.conflict-free"),
-    page!("packages.setuptools"),
     page!("process.competing-agent"),
     page!("process.duplicate-hook"),
     page!("process.isolated-python"),
@@ -29,28 +30,32 @@ const PAGES: &[(&str, &str)] = &[
     page!("span.flushed-at-stop"),
 ];
 
+/// Id and text of every page, sorted by id.
+fn pages() -> BTreeMap<&'static str, &'static str> {
+    OTHERS
+        .iter()
+        .copied()
+        .chain(checks::all().map(|check| (check.id, check.page)))
+        .collect()
+}
+
 /// One page, or the list of all.
 pub(super) fn run(context: &Context) -> Result<Report> {
     let id = context.cli.explain.as_deref().unwrap_or_default();
+    let page = |id: &str, page: &str, whole: bool| Page {
+        id: id.to_owned(),
+        title: title(page).to_owned(),
+        text: whole.then(|| page.to_owned()),
+    };
+    let pages = pages();
     let mut report = Report::new("explain");
     report.pages = if id.is_empty() {
-        PAGES
-            .iter()
-            .map(|(id, page)| Page {
-                id: (*id).to_owned(),
-                title: title(page).to_owned(),
-                text: None,
-            })
-            .collect()
+        pages.iter().map(|(id, text)| page(id, text, false)).collect()
     } else {
-        let (id, page) = PAGES.iter().find(|(known, _)| *known == id).ok_or_else(|| {
+        let text = pages.get(id).ok_or_else(|| {
             Error::usage(format!("there is no page `{}`", id.escape_debug())).remedy("run `signoz-setup --explain` for the list")
         })?;
-        vec![Page {
-            id: (*id).to_owned(),
-            title: title(page).to_owned(),
-            text: Some((*page).to_owned()),
-        }]
+        vec![page(id, text, true)]
     };
     Ok(report)
 }
@@ -71,9 +76,9 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
-        let listed: Vec<String> = PAGES.iter().map(|(id, _)| format!("{id}.md")).collect();
+        let listed: Vec<String> = pages().keys().map(|id| format!("{id}.md")).collect();
         assert_eq!(files, listed);
-        for (id, page) in PAGES {
+        for (id, page) in pages() {
             assert!(page.starts_with(&format!("# {id}\n\n")) && title(page).ends_with('.'), "{id}");
         }
     }

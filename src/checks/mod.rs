@@ -9,6 +9,7 @@ mod coverage;
 mod docker;
 mod ingest;
 mod kubernetes;
+pub mod log;
 mod network;
 mod packages;
 mod process;
@@ -206,11 +207,12 @@ pub(crate) const ROW: Check = Check {
 };
 
 /// All checks, family by family; within a family a check stands after those that it needs.
-pub const CATALOG: [&[Check]; 12] = [
+pub const CATALOG: [&[Check]; 13] = [
     python::CHECKS,
     packages::CHECKS,
     coverage::CHECKS,
     process::CHECKS,
+    &[log::CHECK],
     config::CHECKS,
     secrets::CHECKS,
     network::CHECKS,

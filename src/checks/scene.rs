@@ -5,9 +5,9 @@
 
 use crate::coverage;
 use crate::detect::survey::{AppProcess, Setting, StartLine, Survey, masked, read_text};
-use crate::domain::answers::Destination;
+use crate::domain::answers::Draft;
 use crate::domain::detection::{Evidence, PythonEnvironment};
-use crate::domain::{Answers, Coverage, Detection, Distribution, Endpoint, InstrumentationSet, LevelReport, Protocol};
+use crate::domain::{Coverage, Detection, Distribution, Endpoint, InstrumentationSet, LevelReport, Protocol};
 use crate::error::Result;
 use crate::system::System;
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ pub struct Scene<'a> {
     pub log: Vec<Evidence>,
     /// No network.
     pub offline: bool,
-    /// The answers file and flags, as far as they say where spans go.
-    pub answers: Option<Answers>,
+    /// What flags, variables and the answers file say.
+    pub draft: Draft,
     endpoint: OnceLock<LevelReport>,
     python: OnceLock<Result<LevelReport>>,
 }
@@ -153,7 +153,7 @@ impl<'a> Scene<'a> {
             scopes,
             log: Vec::new(),
             offline,
-            answers: None,
+            draft: Draft::default(),
             endpoint: OnceLock::new(),
             python: OnceLock::new(),
         }
@@ -285,12 +285,6 @@ impl<'a> Scene<'a> {
     /// One span sent from the app's own Python under its run script; sent once.
     pub fn python_probe(&self, send: impl FnOnce() -> Result<LevelReport>) -> &Result<LevelReport> {
         self.python.get_or_init(send)
-    }
-
-    /// The destination that the answers name.
-    #[must_use]
-    pub fn answered_destination(&self) -> Option<&Destination> {
-        self.answers.as_ref().map(|answers| &answers.destination)
     }
 }
 

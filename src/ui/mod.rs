@@ -1,5 +1,6 @@
 //! Shows; never decides. The report goes to standard output, progress to standard error, the full screen to the terminal.
 
+pub mod findings;
 pub mod keys;
 pub mod marks;
 pub mod progress;
