@@ -108,7 +108,7 @@ def main():
             terminal.wait_for(b"signoz-setup")
             frames.append(time.perf_counter() - terminal.started)
             terminal.press(b"?")
-            keys.append(terminal.wait_for(b"leave at any moment"))
+            keys.append(terminal.wait_for(b"moment"))
             terminal.press(b"x")
             terminal.end()
         terminal = Terminal(binary, project, state)

@@ -417,6 +417,26 @@ fn a_set_that_would_break_the_app_is_not_proposed() {
 }
 
 #[test]
+fn another_command_than_those_found_can_be_typed() {
+    let mut play = Play::fresh();
+    play.enter();
+    while play.question() != "command" {
+        if play.question() == "ingestion-key" {
+            play.text(KEY);
+        }
+        play.enter();
+    }
+    play.press(Input::Down).enter();
+    assert_eq!(play.question(), "command-text");
+    play.text("gunicorn other:app").enter();
+    let (_, draft) = play.work(Work::Prepare);
+    assert_eq!(
+        draft.and_then(|draft| draft.command),
+        Some(vec!["gunicorn".to_owned(), "other:app".to_owned()])
+    );
+}
+
+#[test]
 fn what_flags_answered_is_not_asked() {
     let given = Draft {
         region: Some("eu".parse().unwrap()),

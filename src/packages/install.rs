@@ -331,7 +331,7 @@ impl Installer {
 
 fn call(system: &System, python: &Path, invocation: Invocation, observer: Observer<'_>) -> Result<Finished> {
     let mut show = |line: &str| observer(Event::Line { text: clean(line) });
-    tools::without_lock(system, python, || system.commands.run(&invocation, &mut show)).map_err(|error| match system.cancel.check() {
+    tools::run(system, python, &invocation, &mut show).map_err(|error| match system.cancel.check() {
         Err(interrupted) if !invocation.despite_cancel => interrupted,
         _ => Error::io(
             Kind::StepFailed,

@@ -114,7 +114,7 @@ fn ways_out(system: &System, request: &ResolveRequest<'_>, uv: &Path, requiremen
     let words: Vec<&str> = requirements.iter().copied().chain(names).collect();
     let invocation = uv_invocation(uv, request, &words).deadline(Duration::from_secs(20));
     let python = &request.python.interpreter;
-    let Ok(finished) = tools::without_lock(system, python, || system.commands.run(&invocation, &mut |_| {})) else {
+    let Ok(finished) = tools::run(system, python, &invocation, &mut |_| {}) else {
         return;
     };
     if !finished.success() {
@@ -222,10 +222,7 @@ impl Resolver {
             }
         };
         let python = &request.python.interpreter;
-        let finished = tools::without_lock(system, python, || system.commands.run(&invocation, &mut show)).map_err(|error| match system
-            .cancel
-            .check()
-        {
+        let finished = tools::run(system, python, &invocation, &mut show).map_err(|error| match system.cancel.check() {
             Err(interrupted) => interrupted,
             Ok(()) => Error::io(Kind::Refused, "start", Path::new(&invocation.argv[0]), &error),
         })?;

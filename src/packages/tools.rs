@@ -6,9 +6,10 @@ use super::installed::{self, normalise};
 use crate::domain::PackageTool;
 use crate::domain::detection::PythonEnvironment;
 use crate::error::{Error, Result};
-use crate::system::System;
+use crate::system::{Finished, Invocation, System};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// One tool. Words in braces are replaced: `{program}`, `{python}`; a lone `{packages}` by as many words as there are packages.
@@ -262,11 +263,19 @@ pub(crate) fn locate(system: &System, environment: Option<&Path>, name: &str) ->
     })
 }
 
-/// Runs a tool, and removes the empty `.lock` that uv puts into an environment of another maker, also when it changes nothing.
-pub(crate) fn without_lock<T>(system: &System, python: &Path, work: impl FnOnce() -> T) -> T {
+/// Runs a package tool, and leaves nothing of it behind: not its temporary files when it is ended half way, and not the empty
+/// `.lock` that uv puts into an environment of another maker, also when it changes nothing.
+pub(crate) fn run(system: &System, python: &Path, invocation: &Invocation, line: &mut dyn FnMut(&str)) -> io::Result<Finished> {
     let lock = environment_of(python).join(".lock");
     let was_there = lock.exists();
-    let done = work();
+    // A folder of its own, gone afterwards: a killed pip cannot clear its own.
+    let scratch = tempfile::Builder::new().prefix("signoz-setup-").tempdir().ok();
+    let done = match &scratch {
+        Some(folder) => system
+            .commands
+            .run(&invocation.clone().env("TMPDIR", folder.path().display().to_string()), line),
+        None => system.commands.run(invocation, line),
+    };
     if !was_there && fs::metadata(&lock).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
         let _ = system.files.remove(&lock);
     }

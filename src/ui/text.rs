@@ -307,7 +307,7 @@ pub(super) fn verified(text: &mut String, verification: &Verification) {
     }
     if !verification.workers.is_empty() {
         line(text, "");
-        text.push_str(&workers(&verification.workers));
+        text.push_str(&workers(&verification.workers, usize::MAX));
         if let Some(lost) = verification.lost_at_stop {
             line(text, &format!("  at SIGTERM {lost} of the last requests' spans were lost"));
         }
@@ -335,13 +335,21 @@ pub(super) fn look_at(text: &mut String, warnings: &[String]) {
     }
 }
 
-/// The table of worker processes.
+/// The table of worker processes, in at most `width` columns where that is possible: the server's name is what can be missed.
 #[must_use]
-pub fn workers(rows: &[WorkerRow]) -> String {
+pub fn workers(rows: &[WorkerRow], width: usize) -> String {
+    const WHOLE: usize = 64;
+    let server = |name: &str| if width < WHOLE { String::new() } else { format!(" {name:<10}") };
     let mut text = String::new();
     let header = format!(
-        "  {:<8} {:<10} {:>8} {:>8} {:>8} {:>6} {:>6}",
-        "worker", "server", "requests", "spans", "unique", "lost", "twice"
+        "  {:<8}{} {:>8} {:>8} {:>8} {:>6} {:>6}",
+        "worker",
+        server("server"),
+        "requests",
+        "spans",
+        "unique",
+        "lost",
+        "twice"
     );
     line(&mut text, &paint(TITLE, header));
     let total = WorkerRow {
@@ -364,8 +372,8 @@ pub fn workers(rows: &[WorkerRow]) -> String {
         line(
             &mut text,
             &format!(
-                "  {name:<8} {:<10} {:>8} {:>8} {:>8} {} {}",
-                row.server,
+                "  {name:<8}{} {:>8} {:>8} {:>8} {} {}",
+                server(&row.server),
                 row.requests,
                 row.spans,
                 row.unique_spans,

@@ -65,24 +65,21 @@ impl Theme {
         if self.unicode {
             return;
         }
-        let area = buffer.area;
-        for y in area.top()..area.bottom() {
-            let mut x = area.left();
-            while x < area.right() {
-                let Some(cell) = buffer.cell((x, y)) else { break };
-                let symbol = cell.symbol();
+        let width = usize::from(buffer.area.width).max(1);
+        for row in buffer.content.chunks_mut(width) {
+            let mut x = 0;
+            while x < row.len() {
+                let symbol = row[x].symbol();
                 if symbol.is_ascii() {
                     x += 1;
                     continue;
                 }
-                let columns = u16::try_from(symbol.width().max(1)).unwrap_or(1);
+                let end = (x + symbol.width().max(1)).min(row.len());
                 let plain = GLYPHS.iter().find(|(fine, _)| *fine == symbol).map_or("?", |(_, plain)| plain);
-                for column in x..x.saturating_add(columns).min(area.right()) {
-                    if let Some(cell) = buffer.cell_mut((column, y)) {
-                        cell.set_symbol(plain);
-                    }
+                for cell in &mut row[x..end] {
+                    cell.set_symbol(plain);
                 }
-                x = x.saturating_add(columns);
+                x = end;
             }
         }
     }

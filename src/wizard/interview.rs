@@ -148,6 +148,9 @@ impl Interview {
             "accept-gaps" => self.draft.accept_gaps.is_none(),
             "instrumentation" => self.draft.instrumentation.is_none(),
             "find-region" => true,
+            // Whoever has another command is asked for it next, not for the choice again.
+            "command" => self.draft.command.is_none() && !self.other_command,
+            "command-text" => self.draft.command.is_none(),
             _ => (question.open)(&self.draft),
         };
         needs_an_answer && !(question.id == "region" && self.way == Way::Endpoint)

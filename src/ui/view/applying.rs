@@ -41,7 +41,7 @@ pub(super) fn draw(look: &Look<'_>, applying: Applying, area: Rect, frame: &mut 
     };
     put(&question, 0, under, frame.buffer_mut());
 
-    let beside = look.two_columns();
+    let beside = look.wide();
     let list_width = if beside { LIST } else { look.width };
     let mut list: Vec<Row> = steps.iter().map(|step| line(look, step, list_width)).collect();
     let running = steps
@@ -86,12 +86,12 @@ pub(super) fn draw(look: &Look<'_>, applying: Applying, area: Rect, frame: &mut 
 fn heading(look: &Look<'_>, applying: Applying, steps: &[StepRow]) -> Row {
     let theme = look.theme;
     let words = if applying.stopping || applying.work == Work::Undo {
-        "putting everything back".to_owned()
+        "Putting everything back".to_owned()
     } else {
-        "applying the plan".to_owned()
+        "Applying the plan".to_owned()
     };
     let mut spans = vec![theme.say(Tone::Title, words)];
-    if !steps.is_empty() {
+    if !steps.is_empty() && !applying.stopping {
         let wanted = steps.iter().filter(|step| step.state != StepState::Satisfied).count();
         let done = steps.iter().filter(|step| step.state == StepState::Applied).count();
         spans.push(theme.say(Tone::Quiet, format!("  {done} of {wanted} done")));
@@ -101,6 +101,10 @@ fn heading(look: &Look<'_>, applying: Applying, steps: &[StepRow]) -> Row {
 
 /// Whether to stop, and what happens then.
 fn question(look: &Look<'_>, applying: Applying) -> Vec<Row> {
+    // While the program leaves, that is said over the screen.
+    if look.wizard.is_leaving() {
+        return Vec::new();
+    }
     let (mark, words) = if applying.stopping {
         (
             look.spinner(),
@@ -109,10 +113,7 @@ fn question(look: &Look<'_>, applying: Applying) -> Vec<Row> {
     } else if applying.asked_to_stop && applying.work == Work::Undo {
         (marks::CARE, "stop? esc again ends it; undo can be run again at any time")
     } else if applying.asked_to_stop {
-        (
-            marks::CARE,
-            "stop? esc again puts back everything that was changed; any other key goes on",
-        )
+        (marks::CARE, "stop? esc again puts back what was changed, any other key goes on")
     } else {
         return Vec::new();
     };
@@ -154,7 +155,7 @@ fn draw_log(look: &Look<'_>, area: Rect, frame: &mut Frame) -> usize {
     let limit = rows.len().saturating_sub(room);
     let back = look.wizard.scroll.min(limit);
     let right = if back > 0 { format!("{back} lines below") } else { String::new() };
-    put(&[look.rule("log", &right, width)], 0, area, frame.buffer_mut());
+    put(&[look.rule("Log", &right, width)], 0, area, frame.buffer_mut());
     let below = Rect {
         y: area.y + 1,
         height: area.height - 1,

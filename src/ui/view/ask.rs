@@ -2,7 +2,7 @@
 //! state of the key that is tried meanwhile. May never show a secret: the field hands out dots.
 
 use super::frame::{Look, Page};
-use super::lines::{Row, clean, cut, wide, wrap};
+use super::lines::{Row, clean, cut, cut_spans, wide, wrap};
 use crate::domain::report::Outcome;
 use crate::ui::marks::{self, Tone};
 use crate::wizard::question::{Choice, Kind};
@@ -37,8 +37,14 @@ pub(super) fn page(look: &Look<'_>, ask: &Ask) -> Page {
             page.long = problem(look, ask);
             if ask.question.kind == Kind::Secret {
                 page.long.extend(key_in_hand(look));
+                let state = key_state(look, look.text_width());
+                if !state.is_empty() {
+                    page.long.push(Row::default());
+                    page.long.extend(state);
+                }
+            } else {
+                page.bottom = key(look);
             }
-            page.bottom = key(look);
         }
     }
     page
@@ -150,28 +156,41 @@ fn key_in_hand(look: &Look<'_>) -> Vec<Row> {
 
 /// What is known of the key by now; it is tried while the person goes on.
 pub(super) fn key(look: &Look<'_>) -> Vec<Row> {
-    let width = look.width;
-    let mut rows = vec![Row::default()];
-    match &look.wizard.key {
-        KeyState::Unchecked => return Vec::new(),
-        KeyState::Checking => {
-            let place = look.wizard.interview.endpoint().map(|endpoint| endpoint.host).unwrap_or_default();
-            rows.extend(look.marked(
-                look.spinner(),
-                Tone::Quiet,
-                format!("the key is being tried at {place}; go on meanwhile"),
-                width,
-            ));
-        }
-        KeyState::Checked(level) => {
-            let tone = if level.outcome == Outcome::Pass { Tone::Quiet } else { Tone::Plain };
-            rows.extend(look.marked(marks::outcome(level.outcome), tone, format!("key: {}", level.detail), width));
-            if level.outcome != Outcome::Pass
-                && let Some(remedy) = &level.remedy
-            {
-                rows.extend(wrap(look.theme.row(Tone::Quiet, format!("  hint: {remedy}")), width, 2));
-            }
-        }
+    let mut rows = key_state(look, look.width);
+    if !look.roomy() && rows.len() > 1 {
+        // The whole of it is told at the question for the key.
+        let first = rows.swap_remove(0);
+        rows = vec![Line::from(cut_spans(vec![first.spans, vec![Span::raw(" …")]].concat(), look.width))];
+    }
+    if !rows.is_empty() {
+        rows.insert(0, Row::default());
     }
     rows
+}
+
+fn key_state(look: &Look<'_>, width: usize) -> Vec<Row> {
+    let place = || {
+        look.wizard
+            .interview
+            .endpoint()
+            .map(|endpoint| clean(&endpoint.host))
+            .unwrap_or_default()
+    };
+    match &look.wizard.key {
+        KeyState::Unchecked => Vec::new(),
+        KeyState::Checking => {
+            let words = format!("the key is being tried at {}", place());
+            look.marked(look.spinner(), Tone::Quiet, words, width)
+        }
+        KeyState::Checked(level) if level.outcome == Outcome::Pass => {
+            look.marked(marks::GOOD, Tone::Quiet, format!("the key was accepted by {}", place()), width)
+        }
+        KeyState::Checked(level) => {
+            let mut rows = look.marked(marks::outcome(level.outcome), Tone::Plain, format!("key: {}", level.detail), width);
+            if let Some(remedy) = &level.remedy {
+                rows.extend(wrap(look.theme.row(Tone::Quiet, format!("  hint: {remedy}")), width, 2));
+            }
+            rows
+        }
+    }
 }

@@ -43,6 +43,9 @@ pub(super) fn keys(look: &Look<'_>, limit: usize) -> Vec<Key> {
             if menu.len() > 1 {
                 add(arrows, "choose", false);
             }
+            if scrolls {
+                add("pgup/pgdn", "scroll", false);
+            }
             add("esc", "leave", false);
         }
         Screen::Ask(ask) => {
@@ -57,6 +60,9 @@ pub(super) fn keys(look: &Look<'_>, limit: usize) -> Vec<Key> {
                     add("ctrl-w", "deletes a word", true);
                     add("home/end", "to the line's start or end", true);
                 }
+            }
+            if scrolls {
+                add("pgup/pgdn", "scroll", false);
             }
             add("esc", "back, answers are kept", true);
             add("esc", "back", false);
@@ -79,12 +85,12 @@ pub(super) fn keys(look: &Look<'_>, limit: usize) -> Vec<Key> {
                 count => format!("apply {count} steps"),
             };
             add("enter", &does, false);
-            add(arrows, "step", false);
+            add("e", if review.explained { "diff" } else { "explain" }, false);
             if scrolls {
                 add("j/k", "scroll", false);
             }
-            add("e", if review.explained { "diff" } else { "explain" }, false);
             add("esc", "back", false);
+            add(arrows, "step", false);
         }
         Screen::Applying(applying) if applying.stopping => {}
         Screen::Applying(applying) if applying.asked_to_stop => {
@@ -106,10 +112,11 @@ pub(super) fn keys(look: &Look<'_>, limit: usize) -> Vec<Key> {
                 Verifying::Done => add("enter", "report", false),
                 Verifying::Sending | Verifying::Rehearsing => {}
             }
+            add("esc", "back to the plan", true);
+            add("esc", "back", false);
             if scrolls {
                 add(arrows, "scroll", false);
             }
-            add("esc", "back to the plan", false);
         }
         Screen::Report => {
             if !wizard.is_busy() {

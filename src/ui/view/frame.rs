@@ -33,9 +33,14 @@ impl Look<'_> {
         self.height + 3 >= usize::from(super::ROOMY)
     }
 
-    /// Whether two parts fit beside each other.
+    /// Whether two tables fit beside each other.
     pub(super) fn two_columns(&self) -> bool {
         self.width >= 96
+    }
+
+    /// Whether lines of files or logs can be read beside a list.
+    pub(super) fn wide(&self) -> bool {
+        self.width >= 110
     }
 
     /// Columns of text that may have a scroll bar beside it.
@@ -88,8 +93,12 @@ pub(super) struct Page {
     pub(super) top: Vec<Row>,
     /// Scrolls.
     pub(super) long: Vec<Row>,
-    /// Stays below.
+    /// Stays below, at the screen's end.
     pub(super) bottom: Vec<Row>,
+    /// What stays below follows what is above it where all of it fits.
+    pub(super) near: bool,
+    /// What stays above is needed to choose.
+    pub(super) steady: bool,
     /// Lines of `long` that have to be seen, whatever is scrolled.
     pub(super) chosen: Option<Range<usize>>,
     /// Row of `top` and column where the person types.
@@ -103,12 +112,19 @@ impl Page {
         let least = self.long.len().min(LEAST);
         // What does not fit as a fixed part has to be reachable by scrolling. Where the person types or chooses stays.
         if self.top.len() + least + self.bottom.len() > height {
-            if self.cursor.is_none() && self.chosen.is_none() {
+            if self.cursor.is_some() {
+                let moved = std::mem::take(&mut self.bottom);
+                self.long.extend(moved);
+            } else if self.chosen.is_none() && !self.steady {
                 let moved = std::mem::take(&mut self.top);
                 self.long.splice(0..0, moved);
             }
             let room = height.saturating_sub(self.top.len() + self.long.len().min(LEAST));
             self.bottom.truncate(room);
+        }
+        if self.near {
+            let free = height.saturating_sub(self.top.len() + self.long.len() + self.bottom.len());
+            self.bottom.resize(self.bottom.len() + free, Row::default());
         }
         let top = rows_of(self.top.len().min(height));
         let bottom = rows_of(self.bottom.len()).min(area.height - top);

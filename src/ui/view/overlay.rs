@@ -16,7 +16,7 @@ pub(super) fn help(look: &Look<'_>, limit: usize, sheet: Rect, buffer: &mut Buff
     let theme = look.theme;
     let keys = footer::keys(look, limit);
     let column = keys.iter().map(|key| wide(key.press)).max().unwrap_or(0);
-    let mut rows: Vec<Row> = vec![theme.row(Tone::Title, "keys"), Row::default()];
+    let mut rows: Vec<Row> = vec![theme.row(Tone::Title, "Keys"), Row::default()];
     let mut named: Vec<&str> = Vec::new();
     for key in &keys {
         // A quiet line says more of the same key.
@@ -42,11 +42,11 @@ pub(super) fn leaving(look: &Look<'_>, sheet: Rect, buffer: &mut Buffer) {
         Line::from(vec![
             theme.mark(look.spinner()),
             Span::raw(" "),
-            theme.say(Tone::Title, "putting everything back…"),
+            theme.say(Tone::Title, "Putting everything back…"),
         ]),
         Row::default(),
-        theme.row(Tone::Plain, "what is going on is ended, what it changed is put back,"),
-        theme.row(Tone::Plain, "then this program leaves"),
+        theme.row(Tone::Plain, "what is at work is ended, what it changed is put back,"),
+        theme.row(Tone::Plain, "then the program leaves"),
     ];
     boxed(theme, &rows, sheet, buffer);
 }

@@ -19,12 +19,12 @@ pub(super) fn page(look: &Look<'_>, error: &Error) -> Page {
     page.top.push(Row::default());
     let rows = &mut page.long;
     if let Some(why) = &error.why {
-        rows.push(theme.row(Tone::Title, "because"));
+        rows.push(theme.row(Tone::Title, "Because"));
         rows.extend(wrap(theme.row(Tone::Plain, format!("  {why}")), width, 2));
         rows.push(Row::default());
     }
     if !error.remedies.is_empty() {
-        rows.push(theme.row(Tone::Title, "what helps"));
+        rows.push(theme.row(Tone::Title, "What helps"));
         for remedy in &error.remedies {
             let bullet = Mark {
                 glyph: "•",

@@ -20,12 +20,22 @@ pub(super) fn page(look: &Look<'_>) -> Page {
         return page;
     }
     page.top.push(headline(look, report));
+    if let Some(verification) = report.verification.as_ref().filter(|_| report.undo.is_none()) {
+        page.top.push(verifying::headline(look, verification));
+    }
     page.top.push(Row::default());
     let rows = &mut page.long;
-    next(look, &report.next, width, rows);
+    let failed = report.outcome == RunOutcome::Failed;
+    if !failed {
+        next(look, &report.next, width, rows);
+    }
     if let Some(verification) = &report.verification {
-        section(look, rows, "what was seen, and what was not");
+        section(look, rows, "What was seen, and what was not");
         rows.extend(verifying::seen(look, verification, width));
+    }
+    // What went wrong is mended first.
+    if failed {
+        next(look, &report.next, width, rows);
     }
     let mut words = String::new();
     if let Some(undo) = &report.undo {
@@ -59,7 +69,7 @@ fn headline(look: &Look<'_>, report: &Report) -> Row {
         let (mark, words) = match (undo.restored.len(), left) {
             (0, 0) => (marks::NONE, "there was nothing to put back".to_owned()),
             (_, 0) => (marks::GOOD, "everything is put back".to_owned()),
-            (_, left) => (marks::CARE, format!("put back, except for {left}")),
+            (_, left) => (marks::CARE, format!("put back, except for {left} that you see below")),
         };
         return Line::from(vec![theme.mark(mark), Span::raw(" "), theme.say(Tone::Title, words)]);
     }
@@ -68,20 +78,20 @@ fn headline(look: &Look<'_>, report: &Report) -> Row {
         .iter()
         .flat_map(|plan| &plan.steps)
         .any(|step| step.state == StepState::Applied);
-    let state = if applied { "set up" } else { "it was set up already" };
+    let name = super::lines::cut(&super::lines::clean(&look.wizard.interview.folder), look.width / 3);
+    let state = if applied {
+        format!("{name} is set up")
+    } else {
+        format!("{name} was set up already")
+    };
     let (mark, words) = match report.outcome {
-        RunOutcome::Ok => (marks::GOOD, state.to_owned()),
+        RunOutcome::Ok => (marks::GOOD, state),
         RunOutcome::Warnings => (marks::CARE, format!("{state}, with something to look at")),
         RunOutcome::Failed => (marks::BAD, format!("{state}, and not everything works")),
         RunOutcome::Refused => (marks::BAD, "nothing was changed".to_owned()),
         RunOutcome::Interrupted => (marks::BAD, "interrupted".to_owned()),
     };
-    let mut spans = vec![theme.mark(mark), Span::raw(" "), theme.say(Tone::Title, words)];
-    if let Some(verification) = &report.verification {
-        spans.push(Span::raw("   "));
-        spans.extend(verifying::headline(look, verification).spans);
-    }
-    Line::from(spans)
+    Line::from(vec![theme.mark(mark), Span::raw(" "), theme.say(Tone::Title, words)])
 }
 
 /// What to do next; what can be pasted stands out.
@@ -89,7 +99,7 @@ fn next(look: &Look<'_>, next: &[String], width: usize, rows: &mut Vec<Row>) {
     if next.is_empty() {
         return;
     }
-    section(look, rows, "next");
+    section(look, rows, "Next");
     for step in next {
         let mut spans = vec![Span::raw("  ")];
         match step.split_once(": ") {

@@ -10,6 +10,7 @@ use crate::wizard::question::join;
 use crate::wizard::{KeyState, Review};
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
 /// Columns of the names of the answers.
@@ -21,21 +22,19 @@ const LIST: usize = 44;
 /// Draws the screen; returns how far the diff can be scrolled.
 pub(super) fn draw(look: &Look<'_>, review: Review, area: Rect, frame: &mut Frame) -> usize {
     let steps: &[StepRow] = look.wizard.report.plan.as_ref().map_or(&[], |plan| &plan.steps);
-    let mut top = vec![heading(look, steps)];
-    let summary = summary(look);
-    // The steps and some of the diff come first.
-    let room = look.height.saturating_sub(top.len() + 10);
-    if summary.len() + 2 <= room {
-        if look.roomy() {
-            top.push(Row::default());
-        }
-        top.extend(summary);
+    let mut top = heading(look, steps);
+    // The steps and some of the diff come first; the answers get the room that is left.
+    let room = look.height.saturating_sub(top.len() + 11);
+    let answers = [summary(look), short(look)]
+        .into_iter()
+        .find(|rows| rows.len() + 2 <= room)
+        .unwrap_or_else(|| brief(look));
+    if answers.len() > 4 {
         top.push(Row::default());
-    } else {
-        top.extend(brief(look));
-        if look.height > 13 {
-            top.push(Row::default());
-        }
+    }
+    top.extend(answers);
+    if look.height > 13 {
+        top.push(Row::default());
     }
     let height = rows_of(top.len()).min(area.height);
     put(&top, 0, Rect { height, ..area }, frame.buffer_mut());
@@ -44,7 +43,9 @@ pub(super) fn draw(look: &Look<'_>, review: Review, area: Rect, frame: &mut Fram
         height: area.height - height,
         ..area
     };
-    let [list, detail] = if look.two_columns() {
+    // Long lines are read better below the steps; where the window is low, beside them.
+    let low = usize::from(rest.height) < steps.len() + 10;
+    let [list, detail] = if look.wide() && low {
         let list = rows_of(LIST);
         [
             Rect { width: list, ..rest },
@@ -57,11 +58,12 @@ pub(super) fn draw(look: &Look<'_>, review: Review, area: Rect, frame: &mut Fram
     } else {
         // Of the list at least three rows are seen, of the diff at least half of what is left.
         let wanted = rows_of(steps.len()).min((rest.height / 2).max(3));
+        let air = u16::from(!low);
         [
             Rect { height: wanted, ..rest },
             Rect {
-                y: rest.y + wanted,
-                height: rest.height - wanted,
+                y: rest.y + wanted + air,
+                height: rest.height - wanted - air,
                 ..rest
             },
         ]
@@ -71,30 +73,31 @@ pub(super) fn draw(look: &Look<'_>, review: Review, area: Rect, frame: &mut Fram
     draw_step(look, step, review.explained, detail, frame)
 }
 
-fn heading(look: &Look<'_>, steps: &[StepRow]) -> Row {
+fn heading(look: &Look<'_>, steps: &[StepRow]) -> Vec<Row> {
     let theme = look.theme;
-    let right = steps.len() - pending(look);
-    match pending(look) {
-        0 => Line::from(vec![
+    let todo = pending(look);
+    let right = steps.len() - todo;
+    let spans = if todo == 0 {
+        vec![
             theme.mark(marks::GOOD),
             Span::raw(" "),
             theme.say(Tone::Title, "everything is as it should be"),
-            theme.say(Tone::Quiet, "  nothing would be changed"),
-        ]),
-        count => {
-            let words = if count == 1 {
-                "1 step to do".to_owned()
-            } else {
-                format!("{count} steps to do")
-            };
-            let mut spans = vec![theme.say(Tone::Title, words)];
-            if right > 0 {
-                spans.push(theme.say(Tone::Quiet, format!(", {right} already right")));
-            }
-            spans.push(theme.say(Tone::Quiet, "  nothing has been changed yet"));
-            Line::from(spans)
+            theme.say(Tone::Quiet, ": nothing would be changed"),
+        ]
+    } else {
+        let words = if todo == 1 {
+            "1 step to do".to_owned()
+        } else {
+            format!("{todo} steps to do")
+        };
+        let mut spans = vec![theme.say(Tone::Title, words)];
+        if right > 0 {
+            spans.push(theme.say(Tone::Quiet, format!(", {right} already right")));
         }
-    }
+        spans.push(theme.say(Tone::Quiet, "; nothing has been changed yet"));
+        spans
+    };
+    vec![Line::from(spans)]
 }
 
 /// The answers, one fact a line.
@@ -167,6 +170,36 @@ fn refused_key(look: &Look<'_>) -> Option<Vec<Row>> {
     Some(wrap(Line::from(spans), look.width, NAME))
 }
 
+/// The answers as two sentences, and why the app is started as it will be.
+fn short(look: &Look<'_>) -> Vec<Row> {
+    let theme = look.theme;
+    let interview = &look.wizard.interview;
+    let answers = interview.answers();
+    let mut service = answers.service_name.as_ref().map(ToString::to_string).unwrap_or_default();
+    if let Some(place) = &answers.deployment_environment {
+        service = format!("{service} in {place}");
+    }
+    let place = interview.endpoint().map(|endpoint| endpoint.to_string()).unwrap_or_default();
+    let protocol = answers.protocol.unwrap_or_default();
+    let words = format!("{service} → {place} over {protocol}, {} releases", interview.set());
+    let mut rows = wrap(theme.row(Tone::Plain, words), look.width, 2);
+    match &look.wizard.report.launch {
+        Some(launch) => {
+            rows.extend(wrap(theme.row(Tone::Plain, format!("$ {}", launch.command)), look.width, 2));
+            rows.extend(wrap(theme.row(Tone::Quiet, format!("  {}", launch.why)), look.width, 2));
+            if let Some(caveat) = &launch.caveat {
+                rows.extend(look.marked(marks::CARE, Tone::Plain, caveat, look.width));
+            }
+        }
+        None => {
+            let command = answers.command.as_deref().map(join).unwrap_or_default();
+            rows.extend(wrap(theme.row(Tone::Plain, format!("$ {command}")), look.width, 2));
+        }
+    }
+    rows.extend(refused_key(look).unwrap_or_default());
+    rows
+}
+
 /// The answers in one line, where there is no room for more.
 fn brief(look: &Look<'_>) -> Vec<Row> {
     let interview = &look.wizard.interview;
@@ -176,9 +209,7 @@ fn brief(look: &Look<'_>) -> Vec<Row> {
     let command = answers.command.as_deref().map(join).unwrap_or_default();
     let words = format!("{} → {}: {}", clean(&service), clean(&place), clean(&command));
     let mut rows = vec![look.theme.row(Tone::Quiet, cut(&words, look.width))];
-    if let Some(key) = refused_key(look) {
-        rows.extend(key.into_iter().take(1));
-    }
+    rows.extend(refused_key(look).unwrap_or_default().into_iter().take(1));
     rows
 }
 
@@ -240,9 +271,9 @@ fn draw_step(look: &Look<'_>, step: &StepRow, explained: bool, area: Rect, frame
         format!("{}–{} of {}", first + 1, (first + room).min(rows.len()), rows.len())
     };
     let title = match (&step.path, explained) {
-        (_, true) => "why".to_owned(),
+        (_, true) => "Why".to_owned(),
         (Some(path), false) => shorten(&clean(path), width.saturating_sub(wide(&seen) + 10)),
-        (None, false) => "command".to_owned(),
+        (None, false) => "Command".to_owned(),
     };
     let rule = look.rule(&title, &seen, width);
     put(&[rule], 0, area, frame.buffer_mut());
@@ -273,7 +304,16 @@ fn changes(look: &Look<'_>, step: &StepRow, width: usize) -> Vec<Row> {
                 Some('@') => Tone::Quiet,
                 _ => Tone::Plain,
             };
-            rows.extend(wrap(theme.row(tone, changed), width, 1));
+            // A whole file in bold would shout.
+            let style = theme.style(tone).remove_modifier(Modifier::BOLD);
+            let mut folded = wrap(Line::from(Span::styled(clean(changed), style)), width, 1);
+            // What continues a line must not look like one of the context.
+            for row in folded.iter_mut().skip(1) {
+                if let Some(first) = row.spans.first_mut() {
+                    *first = theme.say(Tone::Quiet, "·");
+                }
+            }
+            rows.extend(folded);
         }
     }
     if rows.is_empty() {

@@ -4,7 +4,7 @@
 use super::ask;
 use super::frame::{Look, Page};
 use super::lines::{Row, clean, cut, wide, width_of, wrap};
-use crate::domain::{CoverageStatus, InstrumentationSet};
+use crate::domain::CoverageStatus;
 use crate::ui::marks::{self, Tone};
 use crate::ui::text::conflict_words;
 use crate::wizard::{Ask, SetOutlook};
@@ -18,8 +18,13 @@ pub(super) fn page(look: &Look<'_>, ask: &Ask) -> Page {
     let mut page = Page {
         top: ask::heading(look, ask),
         bottom: ask::under(look, ask),
+        steady: true,
         ..Page::default()
     };
+    if !look.roomy() {
+        // The tables say it themselves.
+        page.top = vec![look.theme.row(Tone::Title, ask.question.title)];
+    }
     let Some(found) = &look.wizard.interview.found else {
         // Without a project nothing is known of either.
         for (index, choice) in ask.choices.iter().enumerate() {
@@ -37,19 +42,19 @@ pub(super) fn page(look: &Look<'_>, ask: &Ask) -> Page {
     let outlook = |name: &str| found.sets.iter().find(|outlook| outlook.set.as_str() == name);
     if look.two_columns() && ask.choices.len() == 2 {
         let width = (look.text_width() - GAP) / 2;
-        let columns: Vec<Vec<Row>> = ask
-            .choices
-            .iter()
-            .map(|choice| table(look, outlook(&choice.value), width))
-            .collect();
-        let heads: Vec<Vec<Row>> = ask
-            .choices
-            .iter()
-            .enumerate()
-            .map(|(index, choice)| head(look, &choice.title, outlook(&choice.value), index == ask.line, width))
-            .collect();
-        page.top.extend(beside(&heads[0], &heads[1], width));
-        page.long = beside(&columns[0], &columns[1], width);
+        let part = |index: usize| (&ask.choices[index], outlook(&ask.choices[index].value));
+        let mut heads = [0, 1].map(|index| {
+            let (choice, outlook) = part(index);
+            head(look, &choice.title, outlook, index == ask.line, width)
+        });
+        let tallest = heads[0].len().max(heads[1].len());
+        for (index, head) in heads.iter_mut().enumerate() {
+            head.resize(tallest, Row::default());
+            head.push(underline(look, index == ask.line, width));
+        }
+        let columns = [0, 1].map(|index| table(look, part(index).1, width));
+        page.top.extend(beside(heads, width));
+        page.long = beside(columns, width);
         return page;
     }
     let width = look.text_width();
@@ -65,9 +70,11 @@ pub(super) fn page(look: &Look<'_>, ask: &Ask) -> Page {
         }
         page.top.extend(words);
     }
-    page.top.push(Row::default());
+    if look.roomy() {
+        page.top.push(Row::default());
+    }
     if let Some(choice) = ask.choices.get(ask.line) {
-        page.top.push(look.rule(&format!("what {} would do", choice.title), "", look.width));
+        page.top.push(look.rule(&format!("What {} would do", choice.title), "", look.width));
         page.long = table(look, outlook(&choice.value), width);
     }
     page
@@ -84,25 +91,30 @@ fn title(look: &Look<'_>, words: &str, chosen: bool) -> Row {
 
 /// Name and releases of a set, above its table.
 fn head(look: &Look<'_>, name: &str, outlook: Option<&SetOutlook>, chosen: bool, width: usize) -> Vec<Row> {
-    let theme = look.theme;
-    let mut first = title(look, name, chosen);
+    let mut rows = vec![title(look, name, chosen)];
     if let Some(outlook) = outlook {
-        let room = width.saturating_sub(width_of(&first.spans) + 3);
-        first.spans.push(Span::raw("   "));
-        first.spans.push(theme.say(Tone::Quiet, cut(&clean(&outlook.releases), room)));
+        rows.extend(wrap(look.theme.row(Tone::Quiet, format!("  {}", outlook.releases)), width, 2));
     }
+    rows
+}
+
+fn underline(look: &Look<'_>, chosen: bool, width: usize) -> Row {
     let (line, tone) = if chosen { ("━", Tone::Accent) } else { ("─", Tone::Quiet) };
-    vec![first, theme.row(tone, line.repeat(width))]
+    look.theme.row(tone, line.repeat(width))
 }
 
 /// Two columns as one.
-fn beside(left: &[Row], right: &[Row], width: usize) -> Vec<Row> {
-    (0..left.len().max(right.len()))
-        .map(|index| {
-            let mut spans = left.get(index).map(|row| row.spans.clone()).unwrap_or_default();
+fn beside(columns: [Vec<Row>; 2], width: usize) -> Vec<Row> {
+    let [left, right] = columns;
+    let rows = left.len().max(right.len());
+    let mut right = right.into_iter();
+    let mut left = left.into_iter();
+    (0..rows)
+        .map(|_| {
+            let mut spans = left.next().unwrap_or_default().spans;
             let used = width_of(&spans);
             spans.push(Span::raw(" ".repeat(width + GAP - used.min(width))));
-            spans.extend(right.get(index).map(|row| row.spans.clone()).unwrap_or_default());
+            spans.extend(right.next().unwrap_or_default().spans);
             Line::from(spans)
         })
         .collect()
@@ -144,6 +156,12 @@ fn table(look: &Look<'_>, outlook: Option<&SetOutlook>, width: usize) -> Vec<Row
         rows.extend(look.marked(marks::BAD, Tone::Plain, silence, width));
         rows.push(Row::default());
     }
+    // What would break comes before what would be traced.
+    let breaks = breaks(look, outlook, width);
+    if !breaks.is_empty() {
+        rows.extend(breaks);
+        rows.push(Row::default());
+    }
     let names = outlook
         .coverage
         .iter()
@@ -177,7 +195,7 @@ fn table(look: &Look<'_>, outlook: Option<&SetOutlook>, width: usize) -> Vec<Row
 /// What the install would do to the environment.
 fn moves(look: &Look<'_>, outlook: &SetOutlook, width: usize) -> Vec<Row> {
     let theme = look.theme;
-    let mut rows = vec![theme.row(Tone::Title, "in your environment")];
+    let mut rows = vec![theme.row(Tone::Title, "In your environment")];
     match &outlook.resolution {
         None => rows.extend(look.marked(look.spinner(), Tone::Plain, "asking the resolver what would move", width)),
         Some(Err(error)) => {
@@ -200,16 +218,23 @@ fn moves(look: &Look<'_>, outlook: &SetOutlook, width: usize) -> Vec<Row> {
                 let words = format!("{} {from} → {}", step.name, step.to);
                 rows.extend(look.marked(marks::CARE, Tone::Plain, words, width));
             }
-            for conflict in &resolution.conflicts {
-                rows.extend(look.marked(marks::BAD, Tone::Plain, conflict_words(conflict), width));
-                if let Some(way_out) = &conflict.way_out {
-                    rows.extend(wrap(theme.row(Tone::Quiet, format!("  {way_out} would fit")), width, 2));
-                }
-            }
         }
     }
-    if outlook.set == InstrumentationSet::Pinned && rows.len() == 1 {
-        rows.pop();
+    rows
+}
+
+/// Packages of the app that the install would break.
+fn breaks(look: &Look<'_>, outlook: &SetOutlook, width: usize) -> Vec<Row> {
+    let conflicts = match &outlook.resolution {
+        Some(Ok(resolution)) => &resolution.conflicts[..],
+        _ => &[],
+    };
+    let mut rows = Vec::new();
+    for conflict in conflicts {
+        rows.extend(look.marked(marks::BAD, Tone::Plain, conflict_words(conflict), width));
+        if let Some(way_out) = &conflict.way_out {
+            rows.extend(wrap(look.theme.row(Tone::Quiet, format!("  {way_out} would fit")), width, 2));
+        }
     }
     rows
 }

@@ -1,7 +1,7 @@
 //! Stages of work that is going on, each with what was seen in it.
 
 use super::frame::Look;
-use super::lines::{Row, wrap};
+use super::lines::{Row, clean, wide, wrap};
 use crate::ui::marks::{self, Mark, Tone};
 use crate::wizard::LiveStage;
 use ratatui::text::{Line, Span};
@@ -9,11 +9,30 @@ use ratatui::text::{Line, Span};
 /// All stages in at most `room` rows where that is possible: what is done and right is then told in one row.
 pub(super) fn rows(look: &Look<'_>, width: usize, room: usize) -> Vec<Row> {
     let full = told(look, width, false);
-    if full.len() <= room { full } else { told(look, width, true) }
+    if full.len() > room {
+        return told(look, width, true);
+    }
+    // Air between stages that have something below them, where there is room for all of it.
+    let stages = &look.wizard.live.stages;
+    let below = stages.iter().filter(|stage| !stage.seen.is_empty()).count();
+    if full.len() + below > room || below == 0 {
+        return full;
+    }
+    let titles = |row: &Row| !row.spans.first().is_some_and(|span| span.content.starts_with(' '));
+    let mut airy: Vec<Row> = Vec::new();
+    for row in full {
+        if titles(&row) && airy.last().is_some_and(|last| !titles(last)) {
+            airy.push(Row::default());
+        }
+        airy.push(row);
+    }
+    airy
 }
 
 fn told(look: &Look<'_>, width: usize, brief: bool) -> Vec<Row> {
     let live = &look.wizard.live;
+    let names = live.stages.iter().flat_map(|stage| &stage.seen);
+    let column = names.map(|(name, ..)| wide(&clean(name))).max().unwrap_or(0);
     let busy = look.wizard.is_busy();
     let mut rows = Vec::new();
     for (index, stage) in live.stages.iter().enumerate() {
@@ -40,18 +59,12 @@ fn told(look: &Look<'_>, width: usize, brief: bool) -> Vec<Row> {
             continue;
         }
         rows.extend(look.marked(mark, tone, &stage.title, width));
-        rows.extend(seen(look, stage, width));
+        rows.extend(seen(look, stage, column, width));
     }
     rows
 }
 
-fn seen(look: &Look<'_>, stage: &LiveStage, width: usize) -> Vec<Row> {
-    let column = stage
-        .seen
-        .iter()
-        .map(|(name, ..)| super::lines::wide(&super::lines::clean(name)))
-        .max()
-        .unwrap_or(0);
+fn seen(look: &Look<'_>, stage: &LiveStage, column: usize, width: usize) -> Vec<Row> {
     let line = |(name, passed, detail): &(String, bool, String)| -> Vec<Row> {
         let mark: Mark = if *passed { marks::GOOD } else { marks::BAD };
         let tone = if *passed { Tone::Quiet } else { Tone::Plain };

@@ -28,7 +28,7 @@ pub(super) fn page(look: &Look<'_>, verifying: Verifying) -> Page {
 fn sending(look: &Look<'_>) -> Page {
     let width = look.text_width();
     let mut page = Page::default();
-    page.top.push(look.theme.row(Tone::Title, "sending a span"));
+    page.top.push(look.theme.row(Tone::Title, "Sending a span"));
     page.top.push(Row::default());
     page.long = stages::rows(look, width, look.height.saturating_sub(2));
     if page.long.is_empty() {
@@ -45,12 +45,9 @@ fn offer(look: &Look<'_>) -> Page {
         page.top.push(Row::default());
         page.long = levels(look, &verification.levels, look.text_width());
     }
-    let mut rows = vec![Row::default(), look.rule("one proof is left: the app itself", "", look.width)];
+    let mut rows = vec![Row::default(), look.rule("One proof is left: the app itself", "", look.width)];
     rows.extend(wrap(
-        theme.row(
-            Tone::Plain,
-            "start it once, send it requests, and see that every worker's spans arrive, each once?",
-        ),
+        theme.row(Tone::Plain, "start it once, send it requests, and count what each worker sends?"),
         look.width,
         0,
     ));
@@ -64,12 +61,13 @@ fn offer(look: &Look<'_>) -> Page {
     rows.extend(wrap(
         theme.row(
             Tone::Quiet,
-            "on a free port of this machine, with a receiver inside this program: nothing is sent to SigNoz, and it is ended afterwards",
+            "on a free port of this machine; its spans go to a receiver inside this program, none to SigNoz",
         ),
         look.width,
         0,
     ));
     page.bottom = rows;
+    page.near = true;
     page
 }
 
@@ -78,7 +76,7 @@ fn rehearsing(look: &Look<'_>) -> Page {
     let width = look.text_width();
     let live = &look.wizard.live;
     let mut page = Page::default();
-    page.top.push(theme.row(Tone::Title, "rehearsing the app"));
+    page.top.push(theme.row(Tone::Title, "Rehearsing the app"));
     page.top.push(Row::default());
     let now = live.stages.last().map_or("beginning", |stage| stage.title.as_str());
     page.top.extend(look.marked(look.spinner(), Tone::Plain, now, width));
@@ -86,7 +84,7 @@ fn rehearsing(look: &Look<'_>) -> Page {
     page.long = if live.workers.is_empty() {
         vec![theme.row(Tone::Quiet, "no worker has answered yet")]
     } else {
-        painted::rows(theme, &text::workers(&live.workers), width)
+        painted::rows(theme, &text::workers(&live.workers, width), width)
     };
     let room = look.height.saturating_sub(page.top.len() + page.long.len() + 2).min(LOG);
     let log: Vec<Row> = live
@@ -98,7 +96,7 @@ fn rehearsing(look: &Look<'_>) -> Page {
         .collect();
     if !log.is_empty() {
         page.bottom.push(Row::default());
-        page.bottom.push(look.rule("log", "", look.width));
+        page.bottom.push(look.rule("Log", "", look.width));
         page.bottom.extend(log.into_iter().rev());
     }
     page
@@ -122,7 +120,7 @@ pub(super) fn seen(look: &Look<'_>, verification: &Verification, width: usize) -
     let mut rows = levels(look, &verification.levels, width);
     if !verification.workers.is_empty() {
         rows.push(Row::default());
-        rows.extend(painted::rows(theme, &text::workers(&verification.workers), width));
+        rows.extend(painted::rows(theme, &text::workers(&verification.workers, width), width));
         if let Some(lost) = verification.lost_at_stop {
             let mark = if lost == 0 { marks::GOOD } else { marks::CARE };
             rows.extend(look.marked(
@@ -135,7 +133,7 @@ pub(super) fn seen(look: &Look<'_>, verification: &Verification, width: usize) -
     }
     if !verification.trace.is_empty() {
         rows.push(Row::default());
-        rows.push(look.rule("the fullest trace that the rehearsal received", "", width));
+        rows.push(look.rule("The fullest trace that the rehearsal received", "", width));
         rows.extend(trace::rows(look, &verification.trace, width));
     }
     rows
@@ -176,7 +174,8 @@ pub(super) fn levels(look: &Look<'_>, levels: &[LevelReport], width: usize) -> V
             Span::raw(" "),
             theme.say(tone, &level.detail),
         ];
-        if let Some(ms) = level.latency_ms {
+        // Some sentences say it already.
+        if let Some(ms) = level.latency_ms.filter(|ms| !level.detail.ends_with(&format!(" {ms} ms"))) {
             words.push(theme.say(Tone::Quiet, format!("  {ms} ms")));
         }
         rows.extend(wrap(Line::from(words), width, NAME + 3));

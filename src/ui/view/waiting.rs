@@ -14,13 +14,13 @@ pub(super) fn page(look: &Look<'_>, waiting: Waiting) -> Page {
     let mut page = Page::default();
     match waiting {
         Waiting::Region => {
-            page.top.push(theme.row(Tone::Title, "looking for the key's region"));
+            page.top.push(theme.row(Tone::Title, "Looking for the key's region"));
             page.top.push(Row::default());
             let words = format!("trying the key against {}", Region::KNOWN.join(", "));
             page.long = look.marked(look.spinner(), Tone::Plain, words, width);
         }
         Waiting::Plan => {
-            page.top.push(theme.row(Tone::Title, "making the plan"));
+            page.top.push(theme.row(Tone::Title, "Making the plan"));
             page.top
                 .extend(wrap(theme.row(Tone::Quiet, "nothing is changed before you have seen it"), width, 0));
             page.top.push(Row::default());

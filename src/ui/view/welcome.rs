@@ -12,6 +12,9 @@ use ratatui::text::{Line, Span};
 /// Columns of the facts' names.
 const NAME: usize = 11;
 
+/// Columns to which a source may be shortened.
+const MARK: usize = 24;
+
 /// Frameworks that are named one by one.
 const LIBRARIES: usize = 8;
 
@@ -29,7 +32,7 @@ pub(super) fn page(look: &Look<'_>, line: usize) -> Page {
     match &wizard.interview.found {
         Some(found) if !wizard.is_detecting() => {
             page.top.push(Line::from(vec![
-                theme.say(Tone::Title, "found in "),
+                theme.say(Tone::Title, "Found in "),
                 theme.say(Tone::Title, folder),
             ]));
             page.top.push(Row::default());
@@ -37,7 +40,7 @@ pub(super) fn page(look: &Look<'_>, line: usize) -> Page {
         }
         _ => {
             page.top.push(Line::from(vec![
-                theme.say(Tone::Title, "looking at "),
+                theme.say(Tone::Title, "Looking at "),
                 theme.say(Tone::Title, folder),
             ]));
             page.top.push(Row::default());
@@ -48,6 +51,7 @@ pub(super) fn page(look: &Look<'_>, line: usize) -> Page {
         }
     }
     page.bottom = bottom;
+    page.near = true;
     page
 }
 
@@ -111,12 +115,13 @@ fn evidence(look: &Look<'_>, detection: &Detection) -> Vec<Row> {
     libraries(look, &detection.frameworks, &mut facts);
     starts(look, &detection.servers, &mut facts);
     places(look, detection, &mut facts);
-    let mut rows = laid_out(look, &facts, width);
+    let mut rows = Vec::new();
     if !detection.hazards.is_empty() {
-        rows.push(Row::default());
-        rows.push(look.theme.row(Tone::Title, "look at this first"));
+        rows.push(look.theme.row(Tone::Title, "Look at this first"));
         rows.extend(detection.hazards.iter().flat_map(|hazard| danger(look, hazard, width)));
+        rows.push(Row::default());
     }
+    rows.extend(laid_out(look, &facts, width));
     if !detection.notes.is_empty() {
         rows.push(Row::default());
         for note in &detection.notes {
@@ -126,7 +131,7 @@ fn evidence(look: &Look<'_>, detection: &Detection) -> Vec<Row> {
     rows
 }
 
-/// Sources stand in a column of their own where there is room; elsewhere they follow what they prove.
+/// Sources stand in a column of their own where there is room; elsewhere below what they prove.
 fn laid_out(look: &Look<'_>, facts: &[Fact], width: usize) -> Vec<Row> {
     let theme = look.theme;
     let values = facts
@@ -140,18 +145,24 @@ fn laid_out(look: &Look<'_>, facts: &[Fact], width: usize) -> Vec<Row> {
     let mut last = "";
     for fact in facts {
         let name = if fact.name == last { "" } else { fact.name };
-        if !last.is_empty() && fact.name != last && look.roomy() && facts.len() + 6 < look.height {
+        if !last.is_empty() && !name.is_empty() && fact.name != "or" && look.roomy() {
             rows.push(Row::default());
         }
         last = fact.name;
         let mut value = fact.value.clone();
         let columns = NAME + width_of(&value);
-        if !fact.source.is_empty() {
-            let gap = if columns < column { column - columns } else { 3 };
-            let room = width.saturating_sub(columns + gap).max(16);
-            value.push(Span::raw(" ".repeat(gap)));
-            value.push(theme.say(Tone::Quiet, shorten(&clean(&fact.source), room.min(width - NAME))));
+        let source = clean(&fact.source);
+        let gap = if columns < column { column - columns } else { 3 };
+        if source.is_empty() || columns + gap + wide(&source).min(MARK) > width {
+            rows.extend(look.fact(name, NAME, value, width));
+            if !source.is_empty() {
+                let below = theme.say(Tone::Quiet, shorten(&source, width - NAME));
+                rows.extend(look.fact("", NAME, vec![below], width));
+            }
+            continue;
         }
+        value.push(Span::raw(" ".repeat(gap)));
+        value.push(theme.say(Tone::Quiet, shorten(&source, width - columns - gap)));
         rows.extend(look.fact(name, NAME, value, width));
     }
     rows
@@ -205,10 +216,13 @@ fn python(look: &Look<'_>, detection: &Detection, facts: &mut Vec<Fact>) {
 
 fn libraries(look: &Look<'_>, frameworks: &[Framework], facts: &mut Vec<Fact>) {
     for framework in frameworks.iter().take(LIBRARIES) {
-        let version = framework.version.as_deref().unwrap_or("required, not installed");
+        let words = match &framework.version {
+            Some(version) => format!("{} {version}", framework.name),
+            None => format!("{}, required but not installed", framework.name),
+        };
         facts.push(Fact {
             name: "libraries",
-            value: vec![look.theme.say(Tone::Plain, format!("{} {version}", framework.name))],
+            value: vec![look.theme.say(Tone::Plain, words)],
             source: source(&framework.because),
         });
     }
@@ -233,7 +247,7 @@ fn starts(look: &Look<'_>, servers: &[Server], facts: &mut Vec<Fact>) {
         let workers = server
             .workers
             .filter(|workers| *workers > 1)
-            .map(|workers| format!("  {workers} workers"))
+            .map(|workers| format!(" ({workers} workers)"))
             .unwrap_or_default();
         facts.push(Fact {
             name: "starts",
