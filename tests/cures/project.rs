@@ -46,7 +46,7 @@ const SETTINGS: &str = "SECRET_KEY = 'x'\nDEBUG = False\nALLOWED_HOSTS = ['*']\n
 const URLS: &str =
     "from django.http import HttpResponse\nfrom django.urls import path\n\nurlpatterns = [path('', lambda request: HttpResponse('ok'))]\n";
 const WSGI: &str = "import os\n\nfrom django.core.wsgi import get_wsgi_application\n\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\napplication = get_wsgi_application()\n";
-const POETRY: &str = "[project]\nname = \"shop\"\nversion = \"0.1.0\"\nrequires-python = \">=3.11,<4\"\ndependencies = [\"flask<3\", \"gunicorn==23.0.0\"]\n\n[tool.poetry]\npackage-mode = false\n\n[build-system]\nrequires = [\"poetry-core>=2\"]\nbuild-backend = \"poetry.core.masonry.api\"\n";
+const POETRY: &str = "[project]\nname = \"shop\"\nversion = \"0.1.0\"\nrequires-python = \">=3.11,<4\"\ndependencies = [\"flask<3\", \"gunicorn==23.0.0\"]\n\n[tool.poetry]\npackage-mode = false\n\n[[tool.poetry.source]]\nname = \"simple\"\nurl = \"https://pypi.org/simple/\"\n\n[build-system]\nrequires = [\"poetry-core>=2\"]\nbuild-backend = \"poetry.core.masonry.api\"\n";
 
 pub const FLAVOURS: &[Flavour] = &[
     Flavour {
