@@ -234,28 +234,16 @@ impl Base {
 
     fn program(&self, env: &BTreeMap<String, String>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_signoz-setup"));
-        command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
-        for name in [
-            "PATH",
-            "TMPDIR",
-            "PIP_FIND_LINKS",
-            "PIP_CERT",
-            "SSL_CERT_FILE",
-            "UV_CACHE_DIR",
-            "PIP_INDEX_URL",
-        ] {
-            if let Ok(value) = std::env::var(name) {
-                command.env(name, value);
-            }
+        // The person's own environment, package indexes and caches included; nothing of theirs about OpenTelemetry.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_") || name.starts_with("SIGNOZ_")) {
+            command.env_remove(name);
         }
         command
-            .env("HOME", self.home.path())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .env_remove("VIRTUAL_ENV")
+            .env("POETRY_VIRTUALENVS_IN_PROJECT", "true")
             .env("XDG_STATE_HOME", self.home.path().join("state"))
-            // The person's cache of uv, so that nothing is fetched twice.
-            .env(
-                "UV_CACHE_DIR",
-                std::env::var("UV_CACHE_DIR").unwrap_or_else(|_| format!("{}/.cache/uv", std::env::var("HOME").unwrap())),
-            )
             .envs(env);
         command
     }
