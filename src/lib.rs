@@ -15,7 +15,7 @@
 //! | `tap` | the embedded OTLP receiver and its ledger | `domain`, `error`, `system` |
 //! | `verify` | the four honest levels | `domain`, `error`, `planner`, `system`, `tap` |
 //! | `wizard` | the questions, one table | `domain`, `error` |
-//! | `ui` | shows; never decides | `domain`, `error`, `wizard` |
+//! | `ui` | shows; never decides | `domain`, `error`, `system`, `wizard` |
 //! | `cli` | flags | `domain`, `error`, `wizard` |
 //! | `app` | the one pipeline; nobody imports it | everything |
 

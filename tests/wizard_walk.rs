@@ -13,7 +13,8 @@ use pty::Terminal;
 use real::{Receiver, picture};
 use serde_json::Value;
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -181,6 +182,16 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     assert!(seen.iter().all(|state| state == "satisfied"), "{}", stdout(&dry));
     fs::remove_file(&key).unwrap();
     fs::rename(here.join("../signoz-setup.kept"), here.join("signoz-setup.toml")).unwrap();
+
+    // Line prompts, from a pipe: the same answers by number and text, and the plan that is there already.
+    let set_by_number = if set == "current" { "2" } else { "1" };
+    let lines = format!("2\n8\n{}\n{CANARY}\nwalked\ntest\n{set_by_number}\n1\n4\n", receiver.endpoint);
+    let mut plain = program.command(["--plain"]).stdin(Stdio::piped()).spawn().unwrap();
+    plain.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let plain = plain.wait_with_output().unwrap();
+    let said = stderr(&plain);
+    assert!(said.contains("nothing to do") && plain.status.code() == Some(130), "{said}");
+    assert!(!said.contains("canary"), "{said}");
 
     // The second time it starts from the answers; the key is kept for this endpoint, so nothing is asked.
     let again = Terminal::start(&program.command([] as [&str; 0]), (100, 30));

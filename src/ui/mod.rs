@@ -3,6 +3,7 @@
 pub mod keys;
 pub mod marks;
 pub mod progress;
+pub mod prompt;
 pub mod style;
 pub mod terminal;
 pub mod text;

@@ -34,6 +34,51 @@ pub fn masked(command: &[String]) -> bool {
 pub(super) fn service_name(folder: &str) -> Option<ServiceName> {
     folder.trim().parse().ok()
 }
+/// The command that does without questions what these answers say; what is open stands there in capitals.
+#[must_use]
+pub fn command_line(draft: &Draft) -> String {
+    let mut words: Vec<String> = vec!["signoz-setup".into(), "--yes".into()];
+    let mut flag = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            words.extend([name.to_owned(), value]);
+        }
+    };
+    flag("--endpoint", draft.endpoint.as_ref().map(ToString::to_string));
+    if draft.endpoint.is_none() {
+        flag(
+            "--region",
+            Some(draft.region.as_ref().map_or_else(|| "REGION".to_owned(), ToString::to_string)),
+        );
+    }
+    if draft.key.is_some() || draft.endpoint.is_none() {
+        flag("--ingestion-key-file", Some("FILE".to_owned()));
+    }
+    flag(
+        "--service-name",
+        Some(draft.service_name.as_ref().map_or_else(|| "NAME".to_owned(), ToString::to_string)),
+    );
+    flag(
+        "--deployment-environment",
+        draft.deployment_environment.as_ref().map(ToString::to_string),
+    );
+    flag("--python", draft.python.as_ref().map(|path| path.display().to_string()));
+    flag(
+        "--protocol",
+        draft
+            .protocol
+            .filter(|protocol| *protocol != Protocol::default())
+            .map(|protocol| protocol.to_string()),
+    );
+    let set = draft.instrumentation.filter(|set| *set != InstrumentationSet::default());
+    flag("--instrumentation", set.map(|set| set.to_string()));
+    if draft.accept_gaps == Some(true) {
+        words.push("--accept-gaps".to_owned());
+    }
+    words.push("--".to_owned());
+    words.extend(draft.command.clone().unwrap_or_else(|| vec!["COMMAND".to_owned()]));
+    super::question::join(&words)
+}
+
 /// Turns a draft without open questions into answers.
 ///
 /// # Errors
