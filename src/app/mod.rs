@@ -8,10 +8,12 @@ mod explain;
 mod guided;
 mod pipeline;
 mod plain;
+mod refusals;
 mod rehearse;
 mod setup;
 mod tap;
 mod undo;
+mod words;
 
 use crate::cli::{Cli, When};
 use crate::domain::report::{ErrorReport, Outcome, Report, RunOutcome};

@@ -3,7 +3,8 @@
 //!
 //! May never do I/O or show a key.
 
-use super::question::{self, QUESTIONS, Question};
+use super::finish;
+use super::question::{QUESTIONS, Question};
 use crate::domain::answers::Draft;
 use crate::domain::detection::{PythonEnvironment, Server};
 use crate::domain::report::LaunchReport;
@@ -166,7 +167,7 @@ impl Interview {
             ..self.draft.clone()
         };
         match &self.found {
-            Some(found) => draft.or(question::suggest(&found.detection, &self.folder)),
+            Some(found) => draft.or(finish::suggest(&found.detection, &self.folder)),
             None => draft,
         }
     }
@@ -231,7 +232,7 @@ impl Interview {
                 .iter()
                 .enumerate()
                 .map(|(index, server)| (server, found.launches.get(index)))
-                .filter(|(server, _)| !question::masked(&server.command))
+                .filter(|(server, _)| !finish::masked(&server.command))
         })
     }
 

@@ -5,6 +5,7 @@
 
 mod ask;
 pub mod field;
+pub mod finish;
 pub mod interview;
 pub mod message;
 pub mod question;
