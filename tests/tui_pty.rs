@@ -199,11 +199,11 @@ fn a_refusal_is_shown_with_its_way_out_and_gives_the_exit_code() {
     terminal.wait_for("How is the app started?");
     terminal.send(ENTER);
     // An environment without pip, without the network and without uv's cache cannot be resolved.
-    terminal.wait_for("what helps");
+    terminal.wait_for("What helps");
     terminal.send(ESC);
     terminal.wait_for("How is the app started?");
     terminal.send(ENTER);
-    terminal.wait_for("what helps");
+    terminal.wait_for("What helps");
     terminal.send("q");
     assert_eq!(terminal.exit(), 3, "{}", terminal.screen());
     terminal.assert_clean();
