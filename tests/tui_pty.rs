@@ -128,6 +128,9 @@ fn a_window_can_have_any_size() {
     terminal.wait_for("60");
     terminal.wait_gone("region?");
     terminal.send(ENTER);
+    // Drawn anew on request: what was typed before has been heard by then.
+    terminal.send("\x0c");
+    terminal.wait_for_new("60");
     terminal.resize(80, 24);
     terminal.wait_for("region?");
     terminal.send(CTRL_C);
