@@ -16,7 +16,7 @@
 //! | `verify` | the four honest levels | `domain`, `error`, `planner`, `system`, `tap` |
 //! | `checks` | the doctor's catalogue and its runner | `coverage`, `detect`, `domain`, `error`, `packages`, `planner`, `system`, `verify` |
 //! | `wizard` | the questions, one table | `domain`, `error` |
-//! | `ui` | shows; never decides | `domain`, `error`, `wizard` |
+//! | `ui` | shows; never decides | `domain`, `error`, `system`, `wizard` |
 //! | `cli` | flags | `domain`, `error`, `wizard` |
 //! | `app` | the one pipeline; nobody imports it | everything |
 

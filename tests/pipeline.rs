@@ -1,7 +1,12 @@
 //! The whole job through the real program: real packages, a real gunicorn, the embedded receiver; and taking it back.
 
-mod support;
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/real.rs"]
+mod real;
 
+use program::{Program, stderr, stdout};
+use real::{Receiver, picture};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -10,7 +15,6 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use support::program::{Program, stderr, stdout};
 
 const CANARY: &str = "canary-6f1e-4a52-9b0c";
 
@@ -58,66 +62,6 @@ fn shop() -> tempfile::TempDir {
 fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", stderr(&output));
-}
-
-/// Every file of the project but the environment's, with its mode; and the environment's packages.
-fn picture(folder: &Path) -> (BTreeMap<PathBuf, (u32, Vec<u8>)>, Vec<String>) {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).unwrap().flatten() {
-            let path = entry.path();
-            if path.ends_with(".venv") {
-                continue;
-            }
-            let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
-            if path.is_dir() {
-                files.insert(path.clone(), (mode, Vec::new()));
-                folders.push(path);
-            } else {
-                files.insert(path.clone(), (mode, fs::read(&path).unwrap()));
-            }
-        }
-    }
-    let listed = Command::new(folder.join(".venv/bin/python"))
-        .args(["-m", "pip", "list", "--format=freeze"])
-        .output()
-        .unwrap();
-    (files, stdout(&listed).lines().map(str::to_owned).collect())
-}
-
-/// The program's own receiver, on free ports.
-struct Receiver {
-    child: Child,
-    endpoint: String,
-}
-
-impl Receiver {
-    fn start(program: &Program) -> Self {
-        let mut child = program
-            .command(["--tap", "--grpc-port", "0", "--http-port", "0"])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut reader = BufReader::new(child.stderr.take().unwrap());
-        reader.read_line(&mut line).unwrap();
-        let endpoint = line
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"))
-            .unwrap_or_else(|| panic!("{line}"))
-            .to_owned();
-        // Somebody has to read what it says, or it would wait for that one day.
-        std::thread::spawn(move || reader.read_to_string(&mut String::new()));
-        Self { child, endpoint }
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn json(text: &str) -> Value {

@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
         if let Some(what) = wrong(buffer, self.theme) {
             panic!("{what}{}", self.story());
         }
-        if self.inputs % 50 == 0 {
+        if self.inputs.is_multiple_of(50) {
             self.inspect();
         }
     }

@@ -5,16 +5,16 @@
 mod program;
 #[path = "support/pty.rs"]
 mod pty;
+#[path = "support/real.rs"]
+mod real;
 
 use program::{Program, stderr, stdout};
 use pty::Terminal;
+use real::{Receiver, picture};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -51,66 +51,6 @@ fn shop() -> TempDir {
         ],
     );
     folder
-}
-
-/// Every file of the project but the environment's, with its mode; and the environment's packages.
-fn picture(folder: &Path) -> (BTreeMap<PathBuf, (u32, Vec<u8>)>, Vec<String>) {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).unwrap().flatten() {
-            let path = entry.path();
-            if path.ends_with(".venv") || path.ends_with("__pycache__") {
-                continue;
-            }
-            let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
-            if path.is_dir() {
-                files.insert(path.clone(), (mode, Vec::new()));
-                folders.push(path);
-            } else {
-                files.insert(path.clone(), (mode, fs::read(&path).unwrap()));
-            }
-        }
-    }
-    let listed = Command::new(folder.join(".venv/bin/python"))
-        .args(["-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"])
-        .output()
-        .unwrap();
-    (files, stdout(&listed).lines().map(str::to_owned).collect())
-}
-
-/// The program's own receiver, on free ports.
-struct Receiver {
-    child: Child,
-    endpoint: String,
-}
-
-impl Receiver {
-    fn start(program: &Program) -> Self {
-        let mut child = program
-            .command(["--tap", "--grpc-port", "0", "--http-port", "0"])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut reader = BufReader::new(child.stderr.take().unwrap());
-        reader.read_line(&mut line).unwrap();
-        let endpoint = line
-            .split_whitespace()
-            .find(|word| word.starts_with("http://"))
-            .unwrap_or_else(|| panic!("{line}"))
-            .to_owned();
-        // Somebody has to read what it says, or it would wait for that one day.
-        std::thread::spawn(move || reader.read_to_string(&mut String::new()));
-        Self { child, endpoint }
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn states(text: &str) -> Vec<String> {
@@ -243,6 +183,16 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     fs::remove_file(&key).unwrap();
     fs::rename(here.join("../signoz-setup.kept"), here.join("signoz-setup.toml")).unwrap();
 
+    // Line prompts, from a pipe: the same answers by number and text, and the plan that is there already.
+    let set_by_number = if set == "current" { "2" } else { "1" };
+    let lines = format!("2\n8\n{}\n{CANARY}\nwalked\ntest\n{set_by_number}\n1\n4\n", receiver.endpoint);
+    let mut plain = program.command(["--plain"]).stdin(Stdio::piped()).spawn().unwrap();
+    plain.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let plain = plain.wait_with_output().unwrap();
+    let said = stderr(&plain);
+    assert!(said.contains("nothing to do") && plain.status.code() == Some(130), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+
     // The second time it starts from the answers; the key is kept for this endpoint, so nothing is asked.
     let again = Terminal::start(&program.command([] as [&str; 0]), (100, 30));
     again.wait_for("see what is right");
@@ -264,5 +214,7 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     undo.send("q");
     assert_eq!(undo.exit(), 0, "{}", undo.screen());
     undo.assert_clean();
+    // Python itself leaves bytecode of the app's own modules behind when the app has run.
+    let _ = fs::remove_dir_all(here.join("__pycache__"));
     assert_eq!(picture(here), before);
 }

@@ -7,6 +7,7 @@
     python assets/pictures/make.py --real          the program itself: a walk through a project made on the fly
     python assets/pictures/make.py --png DIR       PNG files as well, to look at (DejaVu Sans Mono is used)
     python assets/pictures/make.py --out DIR --size 80x24 --light
+    python assets/pictures/make.py --real --only found region key offer trace
 
 The pictures in this folder are made with --real. Only real output is shown: nothing is drawn by hand.
 """
@@ -27,7 +28,7 @@ import termios
 import time
 
 import pyte
-import pyte.screens
+import pyte.graphics
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
@@ -54,9 +55,15 @@ class Screen(pyte.Screen):
     """A screen that knows dim text, which pyte does not: its unused `blink` carries it."""
 
     def select_graphic_rendition(self, *attributes, **more):
-        changed = []
-        for code in attributes:
+        changed, codes = [], list(attributes)
+        while codes:
+            code = codes.pop(0)
             changed.extend({2: [5], 22: [22, 25], 5: []}.get(code, [code]))
+            if code in (38, 48) and codes:
+                # What follows is a colour: `5;N` or `2;R;G;B`.
+                rest = 2 if codes[0] == 5 else 4
+                changed.extend(codes[:rest])
+                del codes[:rest]
         super().select_graphic_rendition(*changed, **more)
 
 
@@ -99,6 +106,13 @@ class Terminal:
                 sys.exit(f"`{text}` was never shown; the screen is:\n{self.text()}")
         self.read(0.3)
 
+    def gone(self, text, seconds=120):
+        """Waits until a text is not shown any more."""
+        end = time.monotonic() + seconds
+        while text in self.text() and time.monotonic() < end and self.read(0.1):
+            pass
+        self.read(0.3)
+
     def press(self, keys):
         os.write(self.fd, keys.encode())
         self.read(0.2)
@@ -117,18 +131,36 @@ class Terminal:
         os.waitpid(self.pid, 0)
 
 
+def named(colour):
+    """One of the terminal's own colours; crossterm names them by their place in the palette, which pyte turns into values."""
+    if colour in NAMES:
+        return Color.from_ansi(NAMES.index(colour))
+    if colour in pyte.graphics.FG_BG_256[:16]:
+        return Color.from_ansi(pyte.graphics.FG_BG_256.index(colour) % 8)
+    return None
+
+
 def painted(screen, theme):
     """The screen as rich's text."""
     text = Text()
     for y in range(screen.lines):
+        run, style = "", Style()
         for x in range(screen.columns):
             cell = screen.buffer[y][x]
-            colour = Color.from_ansi(NAMES.index(cell.fg)) if cell.fg in NAMES else None
+            colour = named(cell.fg)
             if cell.blink:
                 # Half way to the background, as most terminals draw dim.
                 base = colour.get_truecolor(theme) if colour else theme.foreground_color
                 colour = Color.from_rgb(*(round(0.62 * a + 0.38 * b) for a, b in zip(base, theme.background_color)))
-            text.append(cell.data, Style(color=colour, bold=cell.bold or None, reverse=cell.reverse or None))
+            here = Style(color=colour, bold=cell.bold or None, reverse=cell.reverse or None)
+            if cell.data == " " and not cell.reverse:
+                # A space has no colour: it need not end a run.
+                here = style
+            if here != style:
+                text.append(run, style)
+                run, style = "", here
+            run += cell.data
+        text.append(run.rstrip(), style)
         text.append("\n")
     return text
 
@@ -187,17 +219,27 @@ def samples(options):
 
 
 APP = """\
-from flask import Flask
+from flask import Flask, render_template_string
+from sqlalchemy import create_engine, text
 
 app = Flask(__name__)
+engine = create_engine("sqlite://")
+PAGE = "<h1>orders</h1>{% for row in rows %}<p>{{ row[0] }}</p>{% endfor %}"
 
 
 @app.get("/")
-def home():
-    return "hello"
+def orders():
+    with engine.connect() as connection:
+        connection.execute(text("create table if not exists orders (name text)"))
+        connection.execute(text("insert into orders values ('tea')"))
+        rows = connection.execute(text("select name from orders limit 20")).all()
+    return render_template_string(PAGE, rows=rows)
 """
 
-DOWN, ESC, ENTER = "\x1b[B", "\x1b", "\r"
+# The stations whose pictures are in this folder; `--only` names others.
+KEPT = ["sets", "review", "applying", "verified", "report"]
+
+DOWN, ENTER = "\x1b[B", "\r"
 
 
 def project(folder):
@@ -206,7 +248,7 @@ def project(folder):
     shop.mkdir()
     (shop / "app.py").write_text(APP)
     (shop / "Procfile").write_text("web: gunicorn app:app --workers 4\n")
-    (shop / "requirements.txt").write_text("flask\ngunicorn\nredis\nsqlalchemy\n")
+    (shop / "requirements.txt").write_text("flask\ngunicorn\nsqlalchemy\n")
     subprocess.run([sys.executable, "-m", "venv", shop / ".venv"], check=True)
     subprocess.run([shop / ".venv/bin/python", "-m", "pip", "install", "--quiet", "-r", shop / "requirements.txt"], check=True)
     return shop
@@ -214,8 +256,12 @@ def project(folder):
 
 def walk(terminal, options, endpoint):
     """Through the wizard, a picture at each station."""
-    shown = lambda name: save(terminal.screen, name, options)
-    terminal.wait("found in shop")
+
+    def shown(name):
+        if name in (options.only or KEPT):
+            save(terminal.screen, name, options)
+
+    terminal.wait("Found in shop")
     shown("found")
     terminal.press(ENTER)
     terminal.wait("region?")
@@ -232,7 +278,7 @@ def walk(terminal, options, endpoint):
     terminal.wait("deployment environment")
     terminal.press("production" + ENTER)
     terminal.wait("Which releases")
-    terminal.wait("packages come")
+    terminal.gone("asking the resolver")
     shown("sets")
     terminal.press(ENTER)
     terminal.wait("How is the app started?")
@@ -244,14 +290,16 @@ def walk(terminal, options, endpoint):
     terminal.press(ENTER)
     terminal.wait("Installing", 60)
     shown("applying")
-    terminal.wait("one proof is left", 180)
+    terminal.wait("One proof is left", 180)
     shown("offer")
     terminal.press(ENTER)
     terminal.wait("requests", 60)
     terminal.wait("enter report", 120)
     shown("verified")
+    terminal.press(DOWN * 40)
+    shown("trace")
     terminal.press(ENTER)
-    terminal.wait("next")
+    terminal.wait("Next")
     shown("report")
     terminal.press(ENTER)
 
@@ -260,14 +308,16 @@ def real(options):
     """The program itself, against its own receiver."""
     subprocess.run(["cargo", "build", "--quiet"], cwd=ROOT, check=True)
     program = str(ROOT / "target/debug/signoz-setup")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="signoz-setup-pictures-"))
+    # Its path is seen in the pictures, so it has a short name; it must not be there yet.
+    folder = pathlib.Path(tempfile.gettempdir()) / "demo"
+    folder.mkdir()
     home = folder / "home"
     home.mkdir()
-    env = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "NO_COLOR": ""}
+    env = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state")}
     receiver = None
     try:
         shop = project(folder)
-        receiver = subprocess.Popen([program, "--tap", "--plain"], stderr=subprocess.PIPE, text=True)
+        receiver = subprocess.Popen([program, "--tap", "--plain", "--grpc-port", "0", "--http-port", "0"], stderr=subprocess.PIPE, text=True)
         endpoint = next(word for line in receiver.stderr for word in line.split() if word.startswith("http://"))
         terminal = Terminal([program, "."], options.size, cwd=shop, env=env)
         walk(terminal, options, endpoint.rstrip(",;"))
@@ -285,7 +335,7 @@ def main():
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent)
     parser.add_argument("--png", type=pathlib.Path)
-    parser.add_argument("--size", default="100x30", type=lambda text: tuple(map(int, text.split("x"))))
+    parser.add_argument("--size", default="100x36", type=lambda text: tuple(map(int, text.split("x"))))
     parser.add_argument("--light", action="store_true")
     options = parser.parse_args()
     (real if options.real else samples)(options)

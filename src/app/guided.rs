@@ -2,7 +2,8 @@
 //!
 //! May never ask or show anything itself.
 
-use super::pipeline::{Pipeline, Prepared, environment, folder_name, launch};
+use super::pipeline::{Pipeline, Prepared, folder_name, launch};
+use super::refusals::environment;
 use super::rehearse::Rehearsal;
 use super::{Context, FrontEnd, answers, plain, refuse, undo};
 use crate::cli::When;

@@ -9,10 +9,12 @@ mod explain;
 mod guided;
 mod pipeline;
 mod plain;
+mod refusals;
 mod rehearse;
 mod setup;
 mod tap;
 mod undo;
+mod words;
 
 use crate::cli::{Cli, When};
 use crate::domain::report::{ErrorReport, Outcome, Report, RunOutcome};
@@ -20,6 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::system::System;
 use crate::system::files::open_private;
 use crate::ui::progress::{self, Manner, Progress};
+use crate::ui::style;
 use crate::ui::text;
 use crate::wizard::SMALLEST;
 use clap::{CommandFactory, Parser};
@@ -59,6 +62,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
     let mode = mode(&cli);
     let outcome = log_to_file(&cli).and_then(|()| {
         let front = FrontEnd::choose(&cli, &system);
+        if front == FrontEnd::Lines && spare(&system) {
+            style::say_marks();
+            if cli.color == When::Auto {
+                anstream::ColorChoice::Never.write_global();
+            }
+        }
         let manner = match front {
             FrontEnd::Full => Manner::Silent,
             FrontEnd::Prompts if std::io::stderr().is_terminal() => Manner::Live,
@@ -103,10 +112,14 @@ enum FrontEnd {
     Lines,
 }
 
+/// Whether nothing but plain lines may be written: a terminal that can do no more, or a person who asked for it.
+fn spare(system: &System) -> bool {
+    system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some()
+}
+
 impl FrontEnd {
     fn choose(cli: &Cli, system: &System) -> Self {
-        let dumb = system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some();
-        if dumb || !std::io::stderr().is_terminal() {
+        if spare(system) || !std::io::stderr().is_terminal() {
             return Self::Lines;
         }
         let guided = mode(cli) == "setup" && !cli.yes;

@@ -4,22 +4,23 @@
 //! May never ask anything: its answers are complete, or the error says which one is missing.
 
 use super::answers;
+use super::refusals::{environment, refuse_conflicts, refuse_silence};
+use super::words::{next, rows, warnings};
 use crate::coverage;
 use crate::detect;
 use crate::domain::answers::{Answers, Destination, Draft};
-use crate::domain::coverage::CoverageStatus;
-use crate::domain::detection::{EnvironmentKind, PythonEnvironment, Server};
+use crate::domain::detection::{PythonEnvironment, Server};
 use crate::domain::event::Event;
-use crate::domain::plan::{Change, Plan, StepState};
-use crate::domain::report::{LaunchReport, Level, LevelReport, PlanReport, Report, StepRow, UndoReport, Verification};
-use crate::domain::{Coverage, Detection, InstrumentationSet, Resolution, Target};
+use crate::domain::plan::{Plan, StepState};
+use crate::domain::report::{LaunchReport, Level, LevelReport, Report, UndoReport, Verification};
+use crate::domain::{Detection, InstrumentationSet, Resolution, Target};
 use crate::engine::{self, StepDiff};
 use crate::error::{Error, Result};
 use crate::packages::{self, preflight::ResolveRequest};
 use crate::planner;
 use crate::system::System;
 use crate::verify;
-use crate::wizard::question;
+use crate::wizard::{finish, question};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -92,7 +93,7 @@ impl Pipeline<'_> {
         report.warnings.extend(warnings(&detection));
         report.environment = Some(detection.clone());
         let chosen = draft.python.is_some();
-        let answers = question::finish(draft.or(question::suggest(&detection, &folder_name(self.project))))?;
+        let answers = finish::finish(draft.or(finish::suggest(&detection, &folder_name(self.project))))?;
         self.usable(&answers)?;
         let python = environment(&detection, chosen)?;
         let server = start(&detection, &answers.command, self.project);
@@ -314,39 +315,6 @@ impl Pipeline<'_> {
     }
 }
 
-/// The environment to install into, or why there is none.
-///
-/// `chosen`: the person named it (`--python`), so that a shared one is fine.
-pub(super) fn environment(detection: &Detection, chosen: bool) -> Result<&PythonEnvironment> {
-    let Some(python) = &detection.python else {
-        return Err(Error::refused("no Python environment was found")
-            .because("neither a virtual environment in the project nor a python3 on PATH")
-            .remedy("make one with `python3 -m venv .venv` and install the app into it")
-            .remedy("or pass --python with its interpreter or folder"));
-    };
-    match &python.broken {
-        // A Python that other programs share is never changed because it happens to be on PATH.
-        None if python.kind == EnvironmentKind::System && !chosen => {
-            Err(Error::refused("the project has no Python environment of its own")
-                .because(format!(
-                    "what was found is `{}`, which other programs may share",
-                    python.interpreter.display()
-                ))
-                .remedy("make one (`python3 -m venv .venv`), install the app into it, and run set-up again")
-                .remedy(format!(
-                    "or pass --python {} to install there all the same",
-                    python.interpreter.display()
-                )))
-        }
-        None => Ok(python),
-        Some(why) => Err(
-            Error::refused(format!("the Python environment `{}` cannot be used", python.interpreter.display()))
-                .because(why.clone())
-                .remedy("make it again (`python3 -m venv --clear .venv`) or pass --python with another one"),
-        ),
-    }
-}
-
 /// Name of the project's folder, which is the app's name unless the person says another.
 pub(super) fn folder_name(project: &Path) -> String {
     project
@@ -373,128 +341,4 @@ pub(super) fn start(detection: &Detection, command: &[String], project: &Path) -
     let seen = detection.servers.iter().find(|server| server.command == command);
     seen.cloned()
         .unwrap_or_else(|| detect::parse_command(command, Path::new("."), project))
-}
-
-fn refuse_conflicts(resolution: &Resolution, answers: &Answers, coverage: &mut [Coverage]) -> Result<()> {
-    let Some(first) = resolution.conflicts.first() else { return Ok(()) };
-    for row in coverage
-        .iter_mut()
-        .filter(|row| resolution.conflicts.iter().any(|conflict| conflict.package == row.library))
-    {
-        row.status = CoverageStatus::Conflict;
-        row.note = "the set would break it".to_owned();
-    }
-    let lines: Vec<String> = resolution
-        .conflicts
-        .iter()
-        .map(|conflict| {
-            format!(
-                "{} {} requires {} but would get {}",
-                conflict.package, conflict.version, conflict.requires, conflict.would_get
-            )
-        })
-        .collect();
-    let mut error = Error::refused("the packages would break the app").because(lines.join("; "));
-    if answers.instrumentation == crate::domain::InstrumentationSet::Pinned {
-        error = error.remedy("pass --instrumentation current: newer releases accept newer packages");
-    }
-    if let Some(way_out) = &first.way_out {
-        error = error.remedy(format!("or install {way_out} first, which fits"));
-    }
-    Err(error.remedy("`signoz-setup --explain packages.conflict-free` says more"))
-}
-
-fn refuse_silence(coverage: &[Coverage], answers: &Answers) -> Result<()> {
-    let Some(why) = coverage::silence(coverage).filter(|_| !answers.accept_gaps) else {
-        return Ok(());
-    };
-    let mut error = Error::refused(format!(
-        "the {} set would not trace one request of this app",
-        answers.instrumentation
-    ))
-    .because(why);
-    if answers.instrumentation == crate::domain::InstrumentationSet::Pinned {
-        error = error.remedy("pass --instrumentation current");
-    }
-    Err(error
-        .remedy("or pass --accept-gaps to install all the same")
-        .remedy("`signoz-setup --explain coverage.server-traced` says more"))
-}
-
-/// What detection saw that deserves a word.
-fn warnings(detection: &Detection) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let (Some(python), false) = (&detection.python, detection.python_candidates.is_empty()) {
-        let others: Vec<String> = detection
-            .python_candidates
-            .iter()
-            .map(|other| other.interpreter.display().to_string())
-            .collect();
-        warnings.push(format!(
-            "more than one Python environment could be meant: using {}, not {}; --python chooses",
-            python.interpreter.display(),
-            others.join(", ")
-        ));
-    }
-    if detection.apps.len() > 1 {
-        let apps: Vec<String> = detection.apps.iter().map(|app| app.directory.display().to_string()).collect();
-        warnings.push(format!(
-            "this folder holds several apps ({}): give one of them as DIR",
-            apps.join(", ")
-        ));
-    }
-    for hazard in &detection.hazards {
-        let place = hazard
-            .because
-            .first()
-            .map(|evidence| format!(" [{}]", evidence.source))
-            .unwrap_or_default();
-        warnings.push(format!("{}{place}: {} (--explain {})", hazard.title, hazard.remedy, hazard.id));
-    }
-    warnings
-}
-
-fn rows(plan: &Plan, diffs: &[StepDiff], state: impl Fn(usize) -> StepState, took: &BTreeMap<String, Duration>) -> PlanReport {
-    let steps = plan
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(index, step)| StepRow {
-            id: step.id.0.clone(),
-            title: step.title.clone(),
-            why: step.why.clone(),
-            kind: match step.change {
-                Change::WriteFile { .. } => "write_file",
-                Change::EditBlock { .. } => "edit_block",
-                Change::InstallPackages { .. } => "install_packages",
-                Change::RunCommand { .. } => "run_command",
-            },
-            state: state(index),
-            path: match &step.change {
-                Change::WriteFile { path, .. } | Change::EditBlock { path, .. } => Some(path.display().to_string()),
-                Change::InstallPackages { .. } | Change::RunCommand { .. } => None,
-            },
-            diff: diffs[index].diff.clone(),
-            argv: diffs[index].argv.clone(),
-            duration_ms: took.get(&step.id.0).and_then(|took| u64::try_from(took.as_millis()).ok()),
-        })
-        .collect();
-    PlanReport { steps }
-}
-
-fn next(answers: &Answers, project: &Path, report: &Report) -> Vec<String> {
-    let mut next = vec![format!("start the app with: {}/.signoz/run.sh", project.display())];
-    let rehearsed = report
-        .verification
-        .as_ref()
-        .is_some_and(|verification| !verification.workers.is_empty());
-    if !rehearsed {
-        next.push(format!("prove it for every worker: signoz-setup --rehearse {}", project.display()));
-    }
-    next.push("commit .signoz and signoz-setup.toml; .signoz/otel.env holds the key and is ignored by git".to_owned());
-    if let Destination::Region(_) = answers.destination {
-        next.push(format!("then look for `{}` under Services in SigNoz", answers.service_name));
-    }
-    next.push(format!("take everything back: signoz-setup --undo {}", project.display()));
-    next
 }

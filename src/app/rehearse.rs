@@ -1,6 +1,7 @@
 //! `--rehearse`: the real app, its run script, and the embedded receiver.
 
-use super::pipeline::{environment, start};
+use super::pipeline::start;
+use super::refusals::environment;
 use super::{Context, answers};
 use crate::detect;
 use crate::domain::report::{Level, Report, TraceBar};

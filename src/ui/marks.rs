@@ -38,6 +38,23 @@ impl Mark {
     const fn new(glyph: &'static str, tone: Tone) -> Self {
         Self { glyph, tone }
     }
+
+    /// What the mark says, for those to whom a glyph says nothing.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self.glyph {
+            "✓" => "ok:",
+            "!" => "look at this:",
+            "×" => "failed:",
+            "–" => "not done:",
+            "↩" => "put back:",
+            "+" => "to do:",
+            "=" => "right already:",
+            "…" => "at work:",
+            "?" => "not known:",
+            other => other,
+        }
+    }
 }
 
 /// Right.
@@ -50,6 +67,8 @@ pub const BAD: Mark = Mark::new("×", Tone::Bad);
 pub const NONE: Mark = Mark::new("–", Tone::Quiet);
 /// The chosen line.
 pub const CHOSEN: Mark = Mark::new("❯", Tone::Accent);
+/// Put back, as was asked.
+pub const RESTORED: Mark = Mark::new("↩", Tone::Good);
 /// Put back.
 pub const BACK: Mark = Mark::new("↩", Tone::Care);
 

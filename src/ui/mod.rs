@@ -4,6 +4,7 @@ pub mod findings;
 pub mod keys;
 pub mod marks;
 pub mod progress;
+pub mod prompt;
 pub mod style;
 pub mod terminal;
 pub mod text;

@@ -2,7 +2,8 @@
 //!
 //! May never write to standard output, and never a secret: events carry none.
 
-use super::style::{self, BAD, DIM, GOOD, paint};
+use super::marks;
+use super::style::{self, DIM, paint};
 use crate::domain::Event;
 use crate::domain::plan::StepState;
 use crate::domain::report::WorkerRow;
@@ -93,13 +94,13 @@ impl Progress {
             Event::Line { text } if self.verbose => self.line(&format!("  {}", paint(DIM, text))),
             Event::Line { text } => self.detail(text),
             Event::Verified { stage, passed, detail } => {
-                let mark = if *passed { paint(GOOD, "✓") } else { paint(BAD, "×") };
+                let mark = style::mark(if *passed { marks::GOOD } else { marks::BAD });
                 self.line(&format!("  {mark} {stage}: {detail}"));
             }
             Event::Workers { rows } => self.detail(&workers(rows)),
             Event::Checking { title, .. } => self.stage(title),
             Event::Checked { .. } => {}
-            Event::Warning { text } => self.line(&format!("{} {text}", paint(style::CARE, "!"))),
+            Event::Warning { text } => self.line(&format!("{} {text}", style::mark(marks::CARE))),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::domain::coverage::CoverageStatus;
 use crate::domain::plan::StepState;
 use crate::domain::report::Outcome;
 use anstyle::{AnsiColor, Style};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bold.
 pub const TITLE: Style = Style::new().bold();
@@ -16,6 +17,14 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const CARE: Style = AnsiColor::Yellow.on_default();
 /// Wrong.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Whether marks are words, for screen readers and terminals that show lines only.
+static WORDS: AtomicBool = AtomicBool::new(false);
+
+/// From now on, marks are words.
+pub fn say_marks() {
+    WORDS.store(true, Ordering::Relaxed);
+}
 
 /// Text in a style.
 #[must_use]
@@ -44,6 +53,9 @@ pub fn coverage(status: CoverageStatus) -> String {
 /// A mark in its colour.
 #[must_use]
 pub fn mark(mark: Mark) -> String {
+    if WORDS.load(Ordering::Relaxed) {
+        return mark.word().to_owned();
+    }
     let style = match mark.tone {
         Tone::Plain => return mark.glyph.to_owned(),
         Tone::Title | Tone::Accent => TITLE,

@@ -1,6 +1,7 @@
 //! The report as text for people. Everything here is also in the JSON document; this only chooses words and order.
 
 use super::findings;
+use super::marks;
 use super::style::{self, BAD, CARE, DIM, GOOD, TITLE, paint};
 use crate::domain::Resolution;
 use crate::domain::coverage::Coverage;
@@ -42,11 +43,7 @@ pub fn report(report: &Report, whole: bool) -> String {
     if let Some(resolution) = &report.resolution {
         moves(&mut text, resolution);
     }
-    if let Some(launch) = &report.launch {
-        title(&mut text, "How it will start");
-        line(&mut text, &format!("  {}", launch.command));
-        line(&mut text, &format!("  {}", paint(DIM, &launch.why)));
-    }
+    start(&mut text, report);
     if let Some(plan) = &report.plan {
         steps(&mut text, &plan.steps, report.mode == "dry-run");
     }
@@ -92,6 +89,26 @@ pub fn report(report: &Report, whole: bool) -> String {
     };
     line(&mut text, "");
     line(&mut text, &format!("{} (exit code {})", paint(style, words), report.exit_code));
+    text
+}
+
+/// The plan before it is agreed to: what will be traced, what moves, how the app starts, the steps. `whole`: with their diffs.
+#[must_use]
+pub fn plan(report: &Report, whole: bool) -> String {
+    let mut text = String::new();
+    if !whole {
+        coverage(&mut text, &report.coverage);
+        if let Some(resolution) = &report.resolution {
+            moves(&mut text, resolution);
+        }
+        start(&mut text, report);
+    }
+    if let Some(plan) = &report.plan {
+        steps(&mut text, &plan.steps, whole);
+    }
+    for warning in &report.warnings {
+        line(&mut text, &format!("  {} {warning}", style::mark(marks::CARE)));
+    }
     text
 }
 
@@ -215,7 +232,7 @@ fn moves(text: &mut String, resolution: &Resolution) {
             text,
             &format!(
                 "  {} {} {} → {}",
-                paint(CARE, "!"),
+                style::mark(marks::CARE),
                 step.name,
                 step.from.as_deref().unwrap_or_default(),
                 step.to
@@ -223,7 +240,7 @@ fn moves(text: &mut String, resolution: &Resolution) {
         );
     }
     for conflict in &resolution.conflicts {
-        line(text, &format!("  {} {}", paint(BAD, "×"), conflict_words(conflict)));
+        line(text, &format!("  {} {}", style::mark(marks::BAD), conflict_words(conflict)));
     }
 }
 
@@ -233,6 +250,14 @@ pub(super) fn conflict_words(conflict: &Conflict) -> String {
         "{} {} requires {} but would get {}",
         conflict.package, conflict.version, conflict.requires, conflict.would_get
     )
+}
+
+fn start(text: &mut String, report: &Report) {
+    if let Some(launch) = &report.launch {
+        title(text, "How it will start");
+        line(text, &format!("  {}", launch.command));
+        line(text, &format!("  {}", paint(DIM, &launch.why)));
+    }
 }
 
 pub(super) fn steps(text: &mut String, rows: &[StepRow], diffs: bool) {
@@ -277,14 +302,14 @@ pub(super) fn undone(text: &mut String, undo: &UndoReport) {
         },
     );
     for restored in &undo.restored {
-        line(text, &format!("  {} {restored}", paint(GOOD, "↩")));
+        line(text, &format!("  {} {restored}", style::mark(marks::RESTORED)));
     }
     for kept in &undo.kept {
-        line(text, &format!("  {} kept {}: {}", paint(CARE, "!"), kept.what, kept.why));
+        line(text, &format!("  {} kept {}: {}", style::mark(marks::CARE), kept.what, kept.why));
         line(text, &format!("      {}", kept.manual));
     }
     for failed in &undo.failed {
-        line(text, &format!("  {} {failed}", paint(BAD, "×")));
+        line(text, &format!("  {} {failed}", style::mark(marks::BAD)));
     }
 }
 
@@ -331,7 +356,7 @@ pub(super) fn look_at(text: &mut String, warnings: &[String]) {
     }
     title(text, "Look at");
     for warning in warnings {
-        line(text, &format!("  {} {warning}", paint(CARE, "!")));
+        line(text, &format!("  {} {warning}", style::mark(marks::CARE)));
     }
 }
 

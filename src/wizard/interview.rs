@@ -3,7 +3,8 @@
 //!
 //! May never do I/O or show a key.
 
-use super::question::{self, QUESTIONS, Question};
+use super::finish;
+use super::question::{QUESTIONS, Question};
 use crate::domain::answers::Draft;
 use crate::domain::detection::{PythonEnvironment, Server};
 use crate::domain::report::LaunchReport;
@@ -166,7 +167,7 @@ impl Interview {
             ..self.draft.clone()
         };
         match &self.found {
-            Some(found) => draft.or(question::suggest(&found.detection, &self.folder)),
+            Some(found) => draft.or(finish::suggest(&found.detection, &self.folder)),
             None => draft,
         }
     }
@@ -231,7 +232,7 @@ impl Interview {
                 .iter()
                 .enumerate()
                 .map(|(index, server)| (server, found.launches.get(index)))
-                .filter(|(server, _)| !question::masked(&server.command))
+                .filter(|(server, _)| !finish::masked(&server.command))
         })
     }
 
@@ -279,7 +280,7 @@ impl Interview {
             (None, _) => format!("traces {traced} of {all} libraries"),
         };
         let moves = match &outlook.resolution {
-            None => "the resolver is at work".to_owned(),
+            None => String::new(),
             Some(Err(error)) => error.what.clone(),
             Some(Ok(resolution)) if !resolution.conflicts.is_empty() => "would break installed packages".to_owned(),
             Some(Ok(resolution)) => {
@@ -287,7 +288,8 @@ impl Interview {
                 format!("{} packages come, {changed} change", resolution.moves.len() - changed)
             }
         };
-        format!("{}; {traces}; {moves}", outlook.releases)
+        let known = [outlook.releases.clone(), traces, moves];
+        known.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod ask;
 pub mod field;
+pub mod finish;
 pub mod interview;
 pub mod message;
 pub mod question;
@@ -188,6 +189,20 @@ impl Action {
     }
 }
 
+/// What can be done at the start.
+#[must_use]
+pub fn menu(options: &Options) -> Vec<Action> {
+    let mut menu = if options.saved {
+        vec![Action::Look, Action::Change]
+    } else {
+        vec![Action::Begin]
+    };
+    if options.undoable {
+        menu.push(Action::Undo);
+    }
+    menu
+}
+
 /// The wizard.
 #[derive(Debug)]
 pub struct Wizard {
@@ -312,15 +327,7 @@ impl Wizard {
     /// What can be done from the welcome screen.
     #[must_use]
     pub fn menu(&self) -> Vec<Action> {
-        let mut menu = if self.options.saved {
-            vec![Action::Look, Action::Change]
-        } else {
-            vec![Action::Begin]
-        };
-        if self.options.undoable {
-            menu.push(Action::Undo);
-        }
-        menu
+        menu(&self.options)
     }
 
     fn resolving(&self) -> bool {

@@ -21,6 +21,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 /// `$0` is the file for the settings, `$1` the program `stty`.
 const SHELL: &str = r#"
 stty=$1; shift
+trap : INT TERM HUP
 set -m
 "$@"
 code=$?
@@ -247,7 +248,7 @@ impl Terminal {
     /// Waits until something holds; panics with the screen when it does not come to pass, or cannot any more.
     pub fn wait_until(&self, what: &str, deadline: Duration, holds: impl Fn(&Seen) -> bool) {
         let seen = self.shared.lock();
-        let pending = |seen: &mut Seen| !holds(seen) && !(seen.closed && seen.exit.is_some());
+        let pending = |seen: &mut Seen| !(holds(seen) || seen.closed && seen.exit.is_some());
         let (seen, _) = self.shared.changed.wait_timeout_while(seen, deadline, pending).unwrap();
         if !holds(&seen) {
             let exit = seen
@@ -380,8 +381,7 @@ impl Seen {
 /// Feeds the emulator until no process has the terminal open any more.
 fn watch(mut reader: Box<dyn Read + Send>, shared: &Shared, writer: &Mutex<Box<dyn Write + Send>>) {
     let mut buffer = [0; 4096];
-    loop {
-        let Ok(length @ 1..) = reader.read(&mut buffer) else { break };
+    while let Ok(length @ 1..) = reader.read(&mut buffer) {
         let answers = shared.update(|seen| {
             seen.raw.extend(&buffer[..length]);
             seen.parser.process(&buffer[..length]);

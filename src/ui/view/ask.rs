@@ -160,7 +160,7 @@ pub(super) fn key(look: &Look<'_>) -> Vec<Row> {
     if !look.roomy() && rows.len() > 1 {
         // The whole of it is told at the question for the key.
         let first = rows.swap_remove(0);
-        rows = vec![Line::from(cut_spans(vec![first.spans, vec![Span::raw(" …")]].concat(), look.width))];
+        rows = vec![Line::from(cut_spans([first.spans, vec![Span::raw(" …")]].concat(), look.width))];
     }
     if !rows.is_empty() {
         rows.insert(0, Row::default());
@@ -169,24 +169,30 @@ pub(super) fn key(look: &Look<'_>) -> Vec<Row> {
 }
 
 fn key_state(look: &Look<'_>, width: usize) -> Vec<Row> {
-    let place = || {
-        look.wizard
-            .interview
-            .endpoint()
-            .map(|endpoint| clean(&endpoint.host))
-            .unwrap_or_default()
-    };
+    let interview = &look.wizard.interview;
+    let place = || interview.endpoint().map(|endpoint| clean(&endpoint.host)).unwrap_or_default();
+    // A self-hosted SigNoz may ask for no key; then it is the address that was tried.
+    let keyed = interview.key_in_hand().is_some();
     match &look.wizard.key {
         KeyState::Unchecked => Vec::new(),
         KeyState::Checking => {
-            let words = format!("the key is being tried at {}", place());
-            look.marked(look.spinner(), Tone::Quiet, words, width)
+            let what = if keyed {
+                "the key is being tried at"
+            } else {
+                "a span is being sent to"
+            };
+            look.marked(look.spinner(), Tone::Quiet, format!("{what} {}", place()), width)
         }
         KeyState::Checked(level) if level.outcome == Outcome::Pass => {
-            look.marked(marks::GOOD, Tone::Quiet, format!("the key was accepted by {}", place()), width)
+            let what = if keyed {
+                "the key was accepted by"
+            } else {
+                "without a key, a span was accepted by"
+            };
+            look.marked(marks::GOOD, Tone::Quiet, format!("{what} {}", place()), width)
         }
         KeyState::Checked(level) => {
-            let mut rows = look.marked(marks::outcome(level.outcome), Tone::Plain, format!("key: {}", level.detail), width);
+            let mut rows = look.marked(marks::outcome(level.outcome), Tone::Plain, &level.detail, width);
             if let Some(remedy) = &level.remedy {
                 rows.extend(wrap(look.theme.row(Tone::Quiet, format!("  hint: {remedy}")), width, 2));
             }

@@ -70,8 +70,9 @@ pub(super) fn keys(look: &Look<'_>, limit: usize) -> Vec<Key> {
         Screen::Waiting(_) => add("esc", "back", false),
         Screen::Problem(_) => {
             add("enter", "try again", false);
-            add("esc", "change the answers", false);
             add("q", "leave", false);
+            add("esc", "change the answers", true);
+            add("esc", "back", false);
             if scrolls {
                 add(arrows, "scroll", false);
             }

@@ -10,12 +10,11 @@ use ratatui::text::{Line, Span};
 pub(super) fn page(look: &Look<'_>, error: &Error) -> Page {
     let theme = look.theme;
     let width = look.text_width();
-    let mut page = Page::default();
-    page.top = wrap(
-        Line::from(vec![theme.mark(marks::BAD), Span::raw(" "), theme.say(Tone::Title, &error.what)]),
-        width,
-        2,
-    );
+    let what = vec![theme.mark(marks::BAD), Span::raw(" "), theme.say(Tone::Title, &error.what)];
+    let mut page = Page {
+        top: wrap(Line::from(what), width, 2),
+        ..Page::default()
+    };
     page.top.push(Row::default());
     let rows = &mut page.long;
     if let Some(why) = &error.why {

@@ -2,7 +2,7 @@
 
 use super::footer::pending;
 use super::frame::{Look, bar, put, rows_of};
-use super::lines::{Row, clean, cut, shorten, wide, width_of, wrap};
+use super::lines::{Row, clean, cut, cut_spans, shorten, wide, width_of, wrap};
 use crate::domain::StepState;
 use crate::domain::report::{Outcome, StepRow};
 use crate::ui::marks::{self, Tone};
@@ -82,7 +82,7 @@ fn heading(look: &Look<'_>, steps: &[StepRow]) -> Vec<Row> {
             theme.mark(marks::GOOD),
             Span::raw(" "),
             theme.say(Tone::Title, "everything is as it should be"),
-            theme.say(Tone::Quiet, ": nothing would be changed"),
+            theme.say(Tone::Quiet, ", nothing to do"),
         ]
     } else {
         let words = if todo == 1 {
@@ -94,10 +94,10 @@ fn heading(look: &Look<'_>, steps: &[StepRow]) -> Vec<Row> {
         if right > 0 {
             spans.push(theme.say(Tone::Quiet, format!(", {right} already right")));
         }
-        spans.push(theme.say(Tone::Quiet, "; nothing has been changed yet"));
+        spans.push(theme.say(Tone::Quiet, "; nothing is changed yet"));
         spans
     };
-    vec![Line::from(spans)]
+    vec![Line::from(cut_spans(spans, look.width))]
 }
 
 /// The answers, one fact a line.
@@ -273,7 +273,8 @@ fn draw_step(look: &Look<'_>, step: &StepRow, explained: bool, area: Rect, frame
     let title = match (&step.path, explained) {
         (_, true) => "Why".to_owned(),
         (Some(path), false) => shorten(&clean(path), width.saturating_sub(wide(&seen) + 10)),
-        (None, false) => "Command".to_owned(),
+        (None, false) if step.argv.is_some() => "Command".to_owned(),
+        (None, false) => "State".to_owned(),
     };
     let rule = look.rule(&title, &seen, width);
     put(&[rule], 0, area, frame.buffer_mut());

@@ -15,6 +15,9 @@ const NAME: usize = 11;
 /// Columns to which a source may be shortened.
 const MARK: usize = 24;
 
+/// Paths up to this width stand beside what is said of them.
+const SHORT: usize = 24;
+
 /// Frameworks that are named one by one.
 const LIBRARIES: usize = 8;
 
@@ -64,7 +67,7 @@ fn menu(look: &Look<'_>, line: usize) -> Vec<Row> {
         rows.extend(look.marked(
             marks::CARE,
             Tone::Plain,
-            "an earlier run was ended half way: what it left half done is cleared before anything else",
+            "an earlier run was ended half way; what it left half done has been cleared",
             look.width,
         ));
     }
@@ -151,7 +154,7 @@ fn laid_out(look: &Look<'_>, facts: &[Fact], width: usize) -> Vec<Row> {
         last = fact.name;
         let mut value = fact.value.clone();
         let columns = NAME + width_of(&value);
-        let source = clean(&fact.source);
+        let source = inside(look, &clean(&fact.source));
         let gap = if columns < column { column - columns } else { 3 };
         if source.is_empty() || columns + gap + wide(&source).min(MARK) > width {
             rows.extend(look.fact(name, NAME, value, width));
@@ -166,6 +169,16 @@ fn laid_out(look: &Look<'_>, facts: &[Fact], width: usize) -> Vec<Row> {
         rows.extend(look.fact(name, NAME, value, width));
     }
     rows
+}
+
+/// A path as it is named inside the project, when it lies there.
+fn inside(look: &Look<'_>, path: &str) -> String {
+    let project = &look.wizard.options.project;
+    let below = path.strip_prefix(project.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    below
+        .filter(|rest| !rest.is_empty() && !project.is_empty())
+        .unwrap_or(path)
+        .to_owned()
 }
 
 fn source(because: &[Evidence]) -> String {
@@ -188,6 +201,12 @@ fn python(look: &Look<'_>, detection: &Detection, facts: &mut Vec<Fact>) {
     let mut add = |name, python: &PythonEnvironment| {
         let path = python.virtualenv.as_ref().unwrap_or(&python.interpreter).display().to_string();
         let mut words = format!("{} with {}", python.version, python.package_manager.as_str());
+        let path = inside(look, &clean(&path));
+        let short = wide(&path) <= SHORT;
+        if short {
+            let at = if python.virtualenv.is_some() { "in" } else { "at" };
+            words.push_str(&format!(" {at} {path}"));
+        }
         if python.virtualenv.is_none() {
             words.push_str(", shared with other programs");
         }
@@ -202,9 +221,12 @@ fn python(look: &Look<'_>, detection: &Detection, facts: &mut Vec<Fact>) {
             value,
             source: source(&python.because),
         });
+        if short {
+            return;
+        }
         facts.push(Fact {
             name,
-            value: vec![theme.say(Tone::Plain, shorten(&clean(&path), look.text_width() - NAME))],
+            value: vec![theme.say(Tone::Plain, shorten(&path, look.text_width() - NAME))],
             source: String::new(),
         });
     };
