@@ -202,6 +202,12 @@ pub(super) const FIXTURES: &[Fixture] = &[
 #[test]
 fn other_breakages_of_a_configuration() {
     let cases = [
+        (
+            "collector.removed-keys",
+            "exporters:\n  otlphttp:",
+            "exporters:\n  logging: {}\n  otlphttp:",
+            "write `debug` instead of `logging`",
+        ),
         ("collector.detectors", "[env, system]", "[env, system, k8snode]", "needs a cluster"),
         ("collector.detectors", "[env, system]", "[env, system, docker]", "docker.sock"),
         (
@@ -273,6 +279,24 @@ fn sound_configurations_have_no_complaint() {
         good(&mut lab);
         assert!(lab.complaints().is_empty(), "{text}: {:#?}", lab.complaints());
     }
+    // Metrics alone; an address that the operator fills in.
+    let lab = Lab::new();
+    lab.file(
+        "agent.yaml",
+        "receivers:\n  hostmetrics: {}\nexporters:\n  debug: {}\nservice:\n  pipelines:\n    metrics:\n      receivers: [hostmetrics]\n      exporters: [debug]\n",
+    );
+    let indented: String = GOOD
+        .replace("        endpoint: 0.0.0.0:4317\n", "")
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect();
+    lab.file(
+        "k8s/collector.yaml",
+        &format!(
+            "apiVersion: opentelemetry.io/v1beta1\nkind: OpenTelemetryCollector\nmetadata: {{name: agent}}\nspec:\n  config:\n{indented}"
+        ),
+    );
+    assert!(lab.complaints().is_empty(), "{:#?}", lab.complaints());
     // A release that still knew the key.
     let lab = Lab::new();
     lab.file("compose.yaml", &COMPOSE.replace("0.139.0", "0.116.0"));
@@ -298,4 +322,39 @@ fn a_grpc_app_at_an_http_server_is_told_so() {
     let finding = lab.finding("collector.answers-otlp");
     assert_eq!(finding.outcome, Outcome::Fail, "{finding:#?}");
     assert!(finding.detail.contains("no OTLP receiver for grpc"), "{finding:#?}");
+}
+
+/// A process that is stopped when the test ends.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn another_tracing_system_on_the_port_is_named() {
+    use std::io::BufRead;
+    use std::os::unix::process::CommandExt;
+    let program = "import socket,sys\ns=socket.create_server(('127.0.0.1',0))\nprint(s.getsockname()[1],flush=True)\nsys.stdin.read()";
+    let mut child = std::process::Command::new("python3")
+        .arg0("jaeger-all-in-one")
+        .args(["-c", program])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .map(Child)
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(child.0.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let lab = Lab::new();
+    sends_to(&lab, line.trim().parse().unwrap());
+    let finding = lab.finding("collector.listening");
+    assert_eq!(finding.outcome, Outcome::Fail, "{finding:#?}");
+    assert!(finding.detail.contains("held by `jaeger-all-in-one`"), "{finding:#?}");
 }

@@ -178,6 +178,19 @@ fn sound_images_have_no_complaint() {
         .collect();
     assert!(bad.is_empty(), "{bad:#?}");
 
+    // Services that only prepare something, with the same variables.
+    let lab = Lab::new();
+    lab.file(
+        "compose.yaml",
+        "x-env: &env\n  OTEL_SERVICE_NAME: shop\nservices:\n  web:\n    image: shop\n    command: opentelemetry-instrument gunicorn app:app\n    environment: *env\n  migrate:\n    image: shop\n    command: python manage.py migrate\n    environment: *env\n",
+    );
+    let bad: Vec<_> = lab
+        .check(&["docker"])
+        .into_iter()
+        .filter(|finding| !matches!(finding.outcome, Outcome::Pass | Outcome::Skip))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+
     // A virtual environment as a whole, started by a script; uv in the image.
     let lab = Lab::new();
     lab.file(

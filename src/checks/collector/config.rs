@@ -194,7 +194,9 @@ fn exporters(document: &Document) -> Vec<(&String, Speaks, &str, &Value)> {
                 _ => return None,
             };
             let endpoint = exporter.get("endpoint").or_else(|| exporter.get("traces_endpoint"))?.as_str()?;
-            (!endpoint.starts_with('$') && !endpoint.contains("{{")).then_some((name, speaks, endpoint, exporter))
+            // A variable's value is not known, and a password is not to be shown.
+            (!endpoint.starts_with('$') && !endpoint.contains("{{") && !endpoint.contains('@'))
+                .then_some((name, speaks, endpoint, exporter))
         })
         .collect()
 }
@@ -359,6 +361,11 @@ pub(super) fn pipelines(scene: &Scene<'_>) -> Verdict {
         let traces: Vec<_> = map(&config["service"], "pipelines")
             .filter(|(name, _)| kind(name) == "traces")
             .collect();
+        let takes_otlp = map(config, "receivers").any(|(name, _)| kind(name) == "otlp");
+        // A collector of metrics or logs alone is no concern of spans.
+        if traces.is_empty() && !takes_otlp {
+            return None;
+        }
         if traces.is_empty() {
             return Some(
                 Failure::new("there is no traces pipeline: the collector refuses spans")
@@ -407,7 +414,7 @@ pub(super) fn pipelines(scene: &Scene<'_>) -> Verdict {
                 "no traces pipeline has an exporter that sends",
                 "add the exporter towards SigNoz to its `exporters`",
             )
-        } else if !receives {
+        } else if takes_otlp && !receives {
             ("no traces pipeline receives OTLP", "add `otlp` to its `receivers`")
         } else {
             return None;
@@ -430,8 +437,8 @@ pub(super) fn receiver_address(scene: &Scene<'_>) -> Verdict {
             for (protocol, settings) in map(value, "protocols") {
                 let usual = if protocol == "grpc" { "4317" } else { "4318" };
                 let (trouble, port, needle) = match settings.get("endpoint").and_then(Value::as_str) {
-                    // The default became localhost in 0.104.
-                    None if collector.minor.is_none_or(|minor| minor >= 104) => {
+                    // The default became localhost in 0.104; the operator fills in addresses itself.
+                    None if !collector.cluster && collector.minor.is_none_or(|minor| minor >= 104) => {
                         ("has no `endpoint`, and the default is localhost", usual, protocol)
                     }
                     Some(endpoint) if matches!(host(endpoint), "localhost" | "127.0.0.1" | "[::1]") => {

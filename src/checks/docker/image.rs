@@ -3,7 +3,8 @@
 use super::service::{environment, services};
 use crate::checks::written::Dockerfile;
 use crate::checks::{Failure, Scene, Verdict};
-use crate::detect::survey::Place;
+use crate::detect::survey::{Place, masked_text};
+use crate::domain::detection::Evidence;
 
 type Step = (usize, String, String);
 
@@ -81,12 +82,8 @@ pub(super) fn wrapper(scene: &Scene<'_>) -> Verdict {
             format!("exec {}", words.join(" "))
         };
         return Failure::new("the image sets up OpenTelemetry, and its last command starts the app without it")
-            .remedy(format!(
-                "in `{}` write `{}`",
-                start.source,
-                crate::detect::survey::masked_text(&better)
-            ))
-            .because([crate::domain::detection::Evidence::new(start.source.clone(), &start.fact)])
+            .remedy(format!("in `{}` write `{}`", start.source, masked_text(&better)))
+            .because([Evidence::new(start.source.clone(), &start.fact)])
             .into();
     }
     let wrapped_image = files.iter().any(|file| {
@@ -99,6 +96,10 @@ pub(super) fn wrapper(scene: &Scene<'_>) -> Verdict {
             continue;
         }
         let text = format!("{} {}", service["entrypoint"], service["command"]);
+        // `manage.py migrate` and its like serve nothing.
+        if text.contains("manage.py") && !text.contains("runserver") {
+            continue;
+        }
         looked += 1;
         let through_script = scripts_in(scene, &text).iter().any(|(_, text)| instruments(text));
         let replaced = service.get("entrypoint").is_some();
@@ -106,11 +107,11 @@ pub(super) fn wrapper(scene: &Scene<'_>) -> Verdict {
             continue;
         }
         let prefix = format!("{}:", compose.path);
-        let command = compose.place("command:");
         let start = scene.starts().find(|start| {
             start.place == Place::Container
                 && start.source.starts_with(&prefix)
-                && text.contains(start.inner.first().map_or("\0", String::as_str))
+                && !instruments(&start.words.join(" "))
+                && start.inner.iter().all(|word| text.contains(word.as_str()))
         });
         let Some(start) = start else { continue };
         return Failure::new(format!(
@@ -119,12 +120,9 @@ pub(super) fn wrapper(scene: &Scene<'_>) -> Verdict {
         .remedy(format!(
             "in `{}` write `command: opentelemetry-instrument {}`",
             start.source,
-            crate::detect::survey::masked_text(&start.inner.join(" "))
+            masked_text(&start.inner.join(" "))
         ))
-        .because([crate::domain::detection::Evidence::new(
-            if start.source.is_empty() { command } else { start.source.clone() },
-            &start.fact,
-        )])
+        .because([Evidence::new(start.source.clone(), &start.fact)])
         .into();
     }
     if looked == 0 {
@@ -285,7 +283,12 @@ fn installs(text: &str) -> bool {
 pub(super) fn installs_at_build(scene: &Scene<'_>) -> Verdict {
     let read_only = services(scene)
         .find(|(_, _, service)| service["read_only"] == true)
-        .map(|(compose, name, _)| (format!("the service `{name}` is read-only"), compose.at("read_only")));
+        .map(|(compose, name, _)| (format!("the service `{name}` is read-only"), compose.at("read_only")))
+        .or_else(|| {
+            let mut objects = scene.written().objects.iter();
+            let document = objects.find(|document| document.value.to_string().contains("\"readOnlyRootFilesystem\":true"))?;
+            Some(("the pod is read-only".to_owned(), document.at("readOnlyRootFilesystem")))
+        });
     for file in &scene.written().dockerfiles {
         let user = last_stage(file).iter().rev().find(|(_, keyword, _)| keyword == "USER");
         let user = user

@@ -95,8 +95,11 @@ pub(super) fn localhost(scene: &Scene<'_>) -> Verdict {
                 .find(|word| is_local(word) && word.contains(':'))
                 .filter(|_| keyword == "ENV" && names);
             let Some(value) = value else { continue };
-            // A compose file that sets the variable wins over the image.
-            if services(scene).any(|(_, _, service)| environment(service).iter().any(|(name, _)| is_endpoint(name))) {
+            // A compose file or a manifest that sets the variable wins over the image.
+            let in_pods = scene.written().objects.iter().any(|document| {
+                document.text.contains("OTEL_EXPORTER_OTLP_ENDPOINT") || document.text.contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+            });
+            if in_pods || services(scene).any(|(_, _, service)| environment(service).iter().any(|(name, _)| is_endpoint(name))) {
                 continue;
             }
             return Failure::new(format!("the image sends to `{value}`: the container itself"))

@@ -10,7 +10,7 @@ use serde_json::Value;
 fn endpoint_of(document: &Document) -> Option<&str> {
     document.value["otelCollectorEndpoint"]
         .as_str()
-        .filter(|text| !text.is_empty() && !text.contains("${"))
+        .filter(|text| !text.is_empty() && !text.contains("${") && !text.contains('@'))
 }
 
 fn is_cloud(endpoint: &str) -> bool {

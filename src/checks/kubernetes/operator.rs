@@ -142,7 +142,7 @@ pub(super) fn port(scene: &Scene<'_>) -> Verdict {
         } else {
             (":4317", ":4318")
         };
-        if endpoint.contains(wrong) {
+        if endpoint.contains(wrong) && !endpoint.contains('@') {
             return Failure::new(format!("Python sends {protocol}, and `{endpoint}` is the other protocol's port"))
                 .remedy(format!(
                     "in `{}` give Python its own: below `python.env` write `{{name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {}}}`, or change the endpoint",
