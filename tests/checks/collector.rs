@@ -2,7 +2,8 @@
 
 use super::Fixture;
 use super::lab::{CANARY, Lab};
-use signoz_setup::domain::Outcome;
+use signoz_setup::domain::{Outcome, Protocol};
+use signoz_setup::tap::{Tap, TapOptions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
@@ -362,4 +363,18 @@ fn another_tracing_system_on_the_port_is_named() {
     let finding = lab.finding("collector.listening");
     assert_eq!(finding.outcome, Outcome::Fail, "{finding:#?}");
     assert!(finding.detail.contains("held by `jaeger-all-in-one`"), "{finding:#?}");
+}
+
+#[test]
+fn real_receivers_of_both_protocols_are_known() {
+    for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+        let mut lab = Lab::new();
+        lab.offline = false;
+        let tap = Tap::start(&lab.system().runtime, TapOptions::default()).unwrap();
+        lab.otel("OTEL_EXPORTER_OTLP_ENDPOINT", Some(&tap.endpoint(protocol).to_string()));
+        lab.otel("OTEL_EXPORTER_OTLP_PROTOCOL", Some(&protocol.to_string()));
+        let finding = lab.finding("collector.answers-otlp");
+        assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
+        tap.stop();
+    }
 }

@@ -191,6 +191,28 @@ fn sound_images_have_no_complaint() {
         .collect();
     assert!(bad.is_empty(), "{bad:#?}");
 
+    // The service's command, or the operator, starts what the image does not.
+    for (path, text) in [
+        (
+            "compose.yaml",
+            "services:\n  web:\n    build: .\n    command: opentelemetry-instrument gunicorn app:app\n",
+        ),
+        (
+            "k8s/shop.yaml",
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop}\nspec:\n  template:\n    metadata:\n      annotations: {instrumentation.opentelemetry.io/inject-python: \"true\"}\n    spec:\n      containers: [{name: shop, image: shop}]\n",
+        ),
+    ] {
+        let lab = Lab::new();
+        image(&lab, "[\"opentelemetry-instrument\", ", "[");
+        lab.file(path, text);
+        let bad: Vec<_> = lab
+            .check(&["docker", "kubernetes"])
+            .into_iter()
+            .filter(|finding| !matches!(finding.outcome, Outcome::Pass | Outcome::Skip))
+            .collect();
+        assert!(bad.is_empty(), "{bad:#?}");
+    }
+
     // A virtual environment as a whole, started by a script; uv in the image.
     let lab = Lab::new();
     lab.file(

@@ -49,7 +49,16 @@ pub(super) fn wrapper(scene: &Scene<'_>) -> Verdict {
     if scene.detection().hazards.iter().any(|hazard| hazard.id == "process.own-provider") {
         return Verdict::Skip("the app sets up tracing in its own code".to_owned());
     }
+    let objects = &scene.written().objects;
+    if objects
+        .iter()
+        .any(|document| document.text.contains("inject-python") || instruments(&document.text))
+    {
+        return Verdict::Skip("manifests start the app under instrumentation, whatever the image says".to_owned());
+    }
     let files = &scene.written().dockerfiles;
+    let by_service = services(scene)
+        .any(|(_, _, service)| instruments(&service["command"].to_string()) || instruments(&service["entrypoint"].to_string()));
     let mut looked = 0;
     for file in files {
         let configured = file.steps.iter().any(|(_, keyword, rest)| {
@@ -64,7 +73,7 @@ pub(super) fn wrapper(scene: &Scene<'_>) -> Verdict {
         let all = all.join(" ");
         let scripts = scripts_in(scene, &all);
         looked += 1;
-        if instruments(&all) || scripts.iter().any(|(_, text)| instruments(text)) {
+        if by_service || instruments(&all) || scripts.iter().any(|(_, text)| instruments(text)) {
             continue;
         }
         let own = |source: &str| source.rsplit_once(':').map_or(source, |(path, _)| path).to_owned();

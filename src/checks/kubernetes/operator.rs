@@ -82,15 +82,34 @@ pub(super) fn platform(scene: &Scene<'_>) -> Verdict {
     if asking.is_empty() {
         return Verdict::Skip("no manifest asks the operator for Python".to_owned());
     }
-    let bases: Vec<_> = scene
-        .written()
-        .dockerfiles
-        .iter()
-        .filter_map(|file| {
-            let (line, _, rest) = file.steps.iter().rev().find(|(_, keyword, _)| keyword == "FROM")?;
-            Some((rest.contains("alpine"), file.at(*line, &format!("FROM {rest}"))))
-        })
-        .collect();
+    let mut bases = Vec::new();
+    for file in &scene.written().dockerfiles {
+        let froms: Vec<_> = file.steps.iter().filter(|(_, keyword, _)| keyword == "FROM").collect();
+        let Some((line, _, rest)) = froms.last() else { continue };
+        let image = |rest: &str| {
+            rest.split_whitespace()
+                .find(|word| !word.starts_with("--"))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let mut base = image(rest);
+        // A stage that stands on another: its base is that one's.
+        for (_, _, rest) in froms.iter().rev().skip(1) {
+            let alias = rest.split_whitespace().last().unwrap_or_default();
+            if alias.eq_ignore_ascii_case(&base) {
+                base = image(rest);
+            }
+        }
+        let glibc = base.starts_with("python:")
+            || ["slim", "debian", "ubuntu", "bookworm", "bullseye", "trixie"]
+                .iter()
+                .any(|word| base.contains(word));
+        let musl = base.contains("alpine");
+        if !musl && !glibc {
+            return Verdict::Skip("the C library of the image is not known from its name".to_owned());
+        }
+        bases.push((musl, file.at(*line, &format!("FROM {rest}"))));
+    }
     let Some((musl, base)) = bases.first() else {
         return Verdict::Skip("there is no Dockerfile that tells the image's C library".to_owned());
     };
