@@ -220,7 +220,24 @@ fn other_breakages_of_manifests() {
     );
     fails(&lab, "kubernetes.annotation-place", "\"observability/python\"");
 
-    // A CronJob and a StatefulSet are looked at too.
+    let lab = Lab::new();
+    manifest(
+        &lab,
+        "data:\n  ingestion-key: Y2FuYXJ5LTZmMWUtNGE1Mi05YjBj\n",
+        "stringData:\n  ingestion-key: |\n    canary-6f1e-4a52-9b0c\n",
+    );
+    fails(&lab, "kubernetes.secret-value", "ends in a newline");
+
+    // A stage on a stage on Alpine.
+    let lab = Lab::new();
+    lab.file("k8s/shop.yaml", DEPLOYMENT);
+    lab.file(
+        "Dockerfile",
+        "FROM python:3.11-alpine AS base\nFROM base\nCMD [\"gunicorn\", \"app:app\"]\n",
+    );
+    fails(&lab, "kubernetes.annotation-platform", "the image is Alpine");
+
+    // A CronJob is looked at too.
     let lab = Lab::new();
     lab.file(
         "k8s/job.yaml",
