@@ -18,6 +18,7 @@ mod run;
 pub mod scene;
 mod secrets;
 mod span;
+mod written;
 
 use crate::domain::detection::Evidence;
 pub use run::{Selection, run};

@@ -3,6 +3,7 @@
 //!
 //! May never change anything, nor hand out a secret for showing.
 
+use super::written::Written;
 use crate::coverage;
 use crate::detect::survey::{AppProcess, Setting, StartLine, Survey, masked, read_text};
 use crate::domain::answers::Draft;
@@ -32,6 +33,7 @@ pub struct Scene<'a> {
     pub draft: Draft,
     endpoint: OnceLock<LevelReport>,
     python: OnceLock<Result<LevelReport>>,
+    written: OnceLock<Written>,
 }
 
 /// The variables that one place gives the app.
@@ -156,6 +158,7 @@ impl<'a> Scene<'a> {
             draft: Draft::default(),
             endpoint: OnceLock::new(),
             python: OnceLock::new(),
+            written: OnceLock::new(),
         }
     }
 
@@ -285,6 +288,11 @@ impl<'a> Scene<'a> {
     /// One span sent from the app's own Python under its run script; sent once.
     pub fn python_probe(&self, send: impl FnOnce() -> Result<LevelReport>) -> &Result<LevelReport> {
         self.python.get_or_init(send)
+    }
+
+    /// Files on containers, clusters and collectors, parsed once.
+    pub(super) fn written(&self) -> &Written {
+        self.written.get_or_init(|| Written::read(self.system, self.project, &self.survey))
     }
 }
 

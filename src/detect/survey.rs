@@ -109,6 +109,7 @@ pub enum FileKind {
     Shell,
     Python,
     Manifest,
+    Yaml,
 }
 
 /// A process of the app.
@@ -175,6 +176,7 @@ pub(super) fn files(tree: &Tree) -> Vec<ProjectFile> {
         Kind::Shell => FileKind::Shell,
         Kind::Entry | Kind::Python => FileKind::Python,
         Kind::Manifest => FileKind::Manifest,
+        Kind::Yaml => FileKind::Yaml,
     };
     let file = |found: &super::walk::Found| ProjectFile {
         kind: kind(found.kind),
@@ -199,6 +201,18 @@ pub fn masked(name: &str, value: &str) -> String {
 #[must_use]
 pub fn masked_text(text: &str) -> String {
     text::mask_text(&text::clean(text))
+}
+
+/// Whether a file belongs to tests, docs or examples.
+#[must_use]
+pub fn is_aside(path: &Path) -> bool {
+    super::walk::is_aside(path)
+}
+
+/// The instructions of a Dockerfile with the number of their first line.
+#[must_use]
+pub fn instructions(dockerfile: &str) -> Vec<(usize, String)> {
+    super::sources::instructions(dockerfile)
 }
 
 /// The app's processes, from `/proc`.
