@@ -55,4 +55,5 @@ pub(super) const CHECKS: &[Check] = &[
     sdk::ERRORS_SHOWN,
     sdk::LOG_LEVEL,
     sdk::LOG_CORRELATION,
+    sdk::HEALTH_CHECKS,
 ];

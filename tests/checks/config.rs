@@ -34,6 +34,8 @@ const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 
+const HEALTH: &str = "FROM python:3.11\nHEALTHCHECK CMD curl -f http://localhost:8000/healthz || exit 1\nCMD [\".signoz/run.sh\"]\n";
+
 /// A unit of the machine that runs the project's gunicorn.
 fn unit(lab: &Lab, start: &str) {
     let project = lab.project().display().to_string();
@@ -278,6 +280,15 @@ pub(super) const FIXTURES: &[Fixture] = &[
         fail: |lab| lab.otel("OTEL_PYTHON_LOG_CORRELATION", Some("1")),
         says: "OTEL_PYTHON_LOG_CORRELATION=true",
     },
+    Fixture {
+        id: "config.health-checks",
+        pass: |lab| {
+            lab.file("Dockerfile", HEALTH);
+            lab.otel("OTEL_PYTHON_EXCLUDED_URLS", Some("healthz"));
+        },
+        fail: |lab| lab.file("Dockerfile", HEALTH),
+        says: "add `OTEL_PYTHON_EXCLUDED_URLS=healthz` to .signoz/otel.env",
+    },
 ];
 
 /// Checks that fail when `.signoz/otel.env` has these variables.
@@ -488,4 +499,37 @@ fn settings_that_need_a_variable_are_named_by_the_log() {
         finding.outcome == Outcome::Fail && finding.remedy.contains("before Python starts"),
         "{finding:?}"
     );
+}
+
+#[test]
+fn a_uwsgi_file_and_a_unit_with_the_environment_file_are_no_fault() {
+    let lab = Lab::new();
+    lab.file("uwsgi.ini", "[uwsgi]\nmodule = app:app\nprocesses = 4\n");
+    let project = lab.project().display().to_string();
+    let unit = format!(
+        "[Service]\nWorkingDirectory={project}\nEnvironmentFile={project}/.signoz/otel.env\nExecStart={project}/.venv/bin/gunicorn app:app\n"
+    );
+    lab.machine_file("/etc/systemd/system/shop.service", &unit);
+    let finding = lab.finding("config.service-variables");
+    assert_eq!(finding.outcome, Outcome::Pass, "{finding:?}");
+}
+
+#[test]
+fn variables_of_a_container_that_are_spread_over_files_are_no_fault() {
+    let lab = Lab::new();
+    lab.remove(".signoz");
+    lab.file("Procfile", "web: gunicorn app:app\n");
+    lab.file("Dockerfile", "FROM python:3.11\nENV OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nENV OTEL_SERVICE_NAME=shop\nCMD [\"opentelemetry-instrument\", \"gunicorn\", \"app:app\"]\n");
+    lab.file(".env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector:4318\nDEBUG=0\n");
+    lab.file(
+        "docker-compose.yml",
+        "services:\n  web:\n    build: .\n    env_file: .env\n    environment:\n      - OTEL_EXPORTER_OTLP_HEADERS=signoz-ingestion-key=${KEY}\n",
+    );
+    let bad = |outcome| !matches!(outcome, Outcome::Pass | Outcome::Skip);
+    let found: Vec<_> = lab
+        .check(&["config", "secrets"])
+        .into_iter()
+        .filter(|finding| bad(finding.outcome))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
 }

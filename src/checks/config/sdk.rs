@@ -4,6 +4,8 @@ use super::CONFIG;
 use super::lint::{absent, bare, is_complete, is_open, lint, remove, write};
 use crate::checks::scene::{Scope, ScopeKind};
 use crate::checks::{Check, Failure, Scene, Severity, Verdict, page};
+use crate::detect::survey::FileKind;
+use crate::domain::detection::Evidence;
 
 const SPEC: &str = "https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/";
 
@@ -588,3 +590,103 @@ pub(super) const LOG_CORRELATION: Check = Check {
     },
     ..CONFIG
 };
+
+pub(super) const HEALTH_CHECKS: Check = Check {
+    id: "config.health-checks",
+    title: "health checks are left out of the traces",
+    why: "a probe every few seconds fills the list of traces: the app's own requests are hard to find, and each one is paid for",
+    remedy: "set OTEL_PYTHON_EXCLUDED_URLS to the health check's path",
+    doc: "https://opentelemetry.io/docs/zero-code/python/configuration/",
+    page: page!("config.health-checks"),
+    severity: Severity::Warning,
+    covers: &["H07"],
+    run: health_checks,
+    ..CONFIG
+};
+
+/// Paths that Docker or Kubernetes asks for again and again, with where that is written.
+fn probes(scene: &Scene<'_>) -> Vec<(String, Evidence)> {
+    let mut found = Vec::new();
+    for file in &scene.survey.files {
+        if !matches!(file.kind, FileKind::Dockerfile | FileKind::Compose | FileKind::Manifest) {
+            continue;
+        }
+        let Some(text) = scene.text(&file.path) else { continue };
+        let (mut left, mut probe) = (0_u8, false);
+        for (index, line) in text.lines().enumerate() {
+            let begins = ["HEALTHCHECK", "healthcheck:", "livenessProbe:", "readinessProbe:", "startupProbe:"]
+                .iter()
+                .any(|word| line.trim_start().starts_with(word));
+            if begins {
+                (left, probe) = (8, line.contains("Probe:"));
+            }
+            if left == 0 {
+                continue;
+            }
+            left -= 1;
+            let path = if probe {
+                line.trim()
+                    .strip_prefix("path:")
+                    .map(|path| path.trim().trim_matches(['"', '\'']).to_owned())
+            } else {
+                url_path(line)
+            };
+            if let Some(path) = path.filter(|path| path.len() > 1) {
+                found.push((path, Evidence::new(format!("{}:{}", file.path.display(), index + 1), line.trim())));
+                left = 0;
+            }
+        }
+    }
+    found
+}
+
+/// `/healthz` of a line with `http://localhost:8000/healthz`.
+fn url_path(line: &str) -> Option<String> {
+    let rest = &line[line.find("http://")? + "http://".len()..];
+    let end = rest
+        .find(|c: char| c.is_whitespace() || "\"'|)],;?".contains(c))
+        .unwrap_or(rest.len());
+    let at = rest[..end].find('/')?;
+    Some(rest[at..end].to_owned())
+}
+
+fn health_checks(scene: &Scene<'_>) -> Verdict {
+    let probes = probes(scene);
+    if probes.is_empty() {
+        return Verdict::Skip("neither Docker nor Kubernetes asks for a path of the app".to_owned());
+    }
+    let excludes = |scope: &Scope| {
+        let patterns: Vec<String> = scope
+            .variables
+            .iter()
+            .filter(|(name, _)| name.starts_with("OTEL_PYTHON_") && name.ends_with("EXCLUDED_URLS"))
+            .flat_map(|(_, set)| bare(&set.value).split(',').map(|part| part.trim().to_owned()).collect::<Vec<_>>())
+            .filter(|part| !part.is_empty())
+            .collect();
+        // Patterns are searched for, so that the plain words of one are enough to know it by.
+        let covers = |path: &str| {
+            patterns
+                .iter()
+                .any(|pattern| path.contains(pattern.trim_matches(['^', '$', '/', '.', '*'])))
+        };
+        probes.iter().all(|(path, _)| covers(path))
+    };
+    if scene.configured().next().is_none() {
+        return Verdict::Skip("no OTEL_* variable is set anywhere".to_owned());
+    }
+    if scene.configured().any(excludes) {
+        return Verdict::Pass("the paths of the health checks are excluded".to_owned());
+    }
+    let mut names: Vec<&str> = probes.iter().map(|(path, _)| path.trim_start_matches('/')).collect();
+    names.sort_unstable();
+    names.dedup();
+    let value = names.join(",");
+    let remedy = scene
+        .main_scope()
+        .map(|scope| write(scope, "OTEL_PYTHON_EXCLUDED_URLS", &value))
+        .unwrap_or_default();
+    Failure::new(format!("{value} is asked for again and again, and every time a trace is sent"))
+        .remedy(remedy)
+        .because(probes.iter().map(|(_, evidence)| evidence.clone()))
+        .into()
+}

@@ -65,7 +65,7 @@ pub(super) const SERVICE_VARIABLES: Check = Check {
 /// Whether a start goes through the run script, which brings its variables along.
 fn brings_variables(scene: &Scene<'_>, start: &StartLine) -> bool {
     let runs = |words: &[String]| words.iter().any(|word| word.ends_with(".signoz/run.sh"));
-    let file = start.source.rsplit_once(':').map_or(start.source.as_str(), |(file, _)| file);
+    let file = file_name(&start.source);
     runs(&start.words)
         || start.fact.contains(".signoz/run.sh")
         || start.variables.keys().any(|name| name.starts_with("OTEL_EXPORTER_"))
@@ -74,6 +74,11 @@ fn brings_variables(scene: &Scene<'_>, start: &StartLine) -> bool {
             .iter()
             .any(|scope| scope.kind == ScopeKind::File && scope.name == file && scope.is_configured())
         || file_text(scene, file).is_some_and(|text| environment_file(scene, &text))
+}
+
+/// `Procfile` of `Procfile:1`.
+fn file_name(source: &str) -> &str {
+    source.rsplit_once(':').map_or(source, |(file, _)| file)
 }
 
 /// A file of the project or of the machine, as evidence names it.
@@ -112,9 +117,13 @@ fn service_variables(scene: &Scene<'_>) -> Verdict {
     }
     let services = scene
         .starts()
-        .filter(|start| start.place == Place::Service && !brings_variables(scene, start));
+        .filter(|start| start.place == Place::Service && !is_uwsgi_file(start) && !brings_variables(scene, start));
     because.extend(services.map(|start| Evidence::new(start.source.clone(), &start.fact)));
     because.extend(crontabs(scene));
+    // A unit in the repository may be a template that runs nowhere.
+    let runs = because
+        .iter()
+        .any(|evidence| evidence.source.starts_with('/') || evidence.source.starts_with("pid "));
     let Some(first) = because.first() else {
         return if scene.starts().any(|start| start.place == Place::Service) || !scene.processes().is_empty() {
             Verdict::Pass("all that was found has them".to_owned())
@@ -133,10 +142,15 @@ fn service_variables(scene: &Scene<'_>) -> Verdict {
     } else {
         format!("set the OTEL_* variables of this shell in {}, and start it anew", places.join(", "))
     };
-    Failure::new(format!("{} has the OTEL_* variables, {} does not", main.name, first.source))
+    let failure = Failure::new(format!("{} has the OTEL_* variables, {} does not", main.name, first.source))
         .remedy(remedy)
-        .because(because)
-        .into()
+        .because(because);
+    if runs { failure.into() } else { failure.mild().into() }
+}
+
+/// `uwsgi --ini file`: detection's reading of a uWSGI file, which whoever starts uWSGI names; not a service of its own.
+fn is_uwsgi_file(start: &StartLine) -> bool {
+    matches!(&start.words[..], [program, option, _] if program == "uwsgi" && option == "--ini")
 }
 
 /// Lines of crontabs that start something in the project without the run script.
@@ -241,7 +255,7 @@ fn exporter(scene: &Scene<'_>) -> Option<&'static str> {
         files
             .iter()
             .filter(|file| !file.path.ends_with("run.sh"))
-            .filter(|file| !file.path.extension().is_some_and(|extension| extension == "py"))
+            .filter(|file| file.path.extension().is_none_or(|extension| extension != "py"))
             .any(|file| scene.text(&file.path).is_some_and(|text| text.contains(needle)))
     };
     let unit = scene.starts().filter(|start| start.place == Place::Service).any(|start| {
@@ -322,15 +336,9 @@ fn django_settings(scene: &Scene<'_>) -> Verdict {
     if !scene.is_set_up() && wrapped.is_none() {
         return Verdict::Skip("the app is not started with tracing yet; set-up will set it".to_owned());
     }
-    if scene.is_set_up()
-        && module.is_none()
-        && !scene
-            .detection()
-            .frameworks
-            .first()
-            .is_some_and(|framework| framework.name == "django")
-    {
-        return Verdict::Unknown("Django is there, but nothing names a settings module".to_owned());
+    let first = scene.detection().frameworks.first();
+    if module.is_none() && first.is_none_or(|framework| framework.name != "django") {
+        return Verdict::Skip("Django is installed, but nothing names a settings module: it is not the app".to_owned());
     }
     let (place, remedy) = match wrapped {
         Some(start) if !scene.is_set_up() => (
