@@ -533,3 +533,39 @@ fn variables_of_a_container_that_are_spread_over_files_are_no_fault() {
         .collect();
     assert!(found.is_empty(), "{found:#?}");
 }
+
+#[test]
+fn quotes_that_a_container_would_get_are_named() {
+    let lab = Lab::new();
+    lab.file(
+        "docker-compose.yml",
+        "services:\n  web:\n    image: x\n    environment:\n      - OTEL_EXPORTER_OTLP_PROTOCOL=\"grpc\"\n",
+    );
+    let finding = lab.finding("config.unquoted");
+    assert!(
+        finding.outcome == Outcome::Fail && finding.remedy.contains("docker-compose.yml:"),
+        "{finding:?}"
+    );
+    let lab = Lab::new();
+    lab.file(".env", "OTEL_SERVICE_NAME=\"shop\"\n");
+    lab.file("start.sh", "#!/bin/sh\ndocker run --rm --env-file .env shop\n");
+    let finding = lab.finding("config.unquoted");
+    assert!(
+        finding.outcome == Outcome::Fail && finding.remedy.contains(".env (line 1)"),
+        "{finding:?}"
+    );
+}
+
+#[test]
+fn a_password_in_an_endpoint_is_never_shown() {
+    let lab = Lab::new();
+    lab.otel(ENDPOINT, Some("grpc://user:canary-6f1e-4a52-9b0c@collector:4317"));
+    let finding = lab.finding("config.endpoint-scheme");
+    assert_eq!(finding.outcome, Outcome::Fail, "{finding:?}");
+    lab.otel(ENDPOINT, Some("collector:4317\u{1b}[2J"));
+    let finding = lab.finding("config.control-characters");
+    assert!(
+        finding.outcome == Outcome::Fail && !format!("{}{}", finding.detail, finding.remedy).contains('\u{1b}'),
+        "{finding:?}"
+    );
+}

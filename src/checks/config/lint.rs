@@ -2,6 +2,7 @@
 
 use crate::checks::scene::ScopeKind;
 use crate::checks::{Failure, Scene, Verdict, scene::Scope};
+use crate::detect::survey::masked;
 use crate::domain::detection::Evidence;
 
 /// Holds a rule against each scope that configures OpenTelemetry: the worst complaint speaks, the evidence of all is kept.
@@ -44,7 +45,7 @@ pub(in crate::checks) fn lint(scene: &Scene<'_>, good: &str, rule: impl Fn(&Scop
         .iter()
         .map(|(places, failure)| format!("{places}: {}", failure.detail))
         .collect();
-    all.detail = words.join("; ");
+    all.detail = masked("", &words.join("; "));
     let mut remedies: Vec<String> = Vec::new();
     for (_, failure) in found {
         remedies.extend(failure.remedy.filter(|remedy| !remedies.contains(remedy)));
@@ -61,6 +62,8 @@ pub(in crate::checks) fn is_complete(scope: &Scope) -> bool {
 
 /// What to do so that a variable has a value, where it was set.
 pub(in crate::checks) fn write(scope: &Scope, name: &str, value: &str) -> String {
+    // A password in a URL is not for showing, nor is anything that steers the terminal.
+    let value = masked(name, value);
     match source(scope, name) {
         Some("this shell") => format!("export {name}={value}"),
         Some(pid) if pid.starts_with("pid ") => format!("set {name}={value} where {} is started, and start it anew", scope.name),

@@ -4,7 +4,7 @@ use super::CONFIG;
 use super::lint::{absent, bare, is_complete, is_open, lint, remove, write};
 use crate::checks::scene::{Scope, ScopeKind};
 use crate::checks::{Check, Failure, Scene, Severity, Verdict, page};
-use crate::detect::survey::FileKind;
+use crate::detect::survey::{FileKind, masked_text};
 use crate::domain::detection::Evidence;
 
 const SPEC: &str = "https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/";
@@ -632,7 +632,10 @@ fn probes(scene: &Scene<'_>) -> Vec<(String, Evidence)> {
                 url_path(line)
             };
             if let Some(path) = path.filter(|path| path.len() > 1) {
-                found.push((path, Evidence::new(format!("{}:{}", file.path.display(), index + 1), line.trim())));
+                found.push((
+                    path,
+                    Evidence::new(format!("{}:{}", file.path.display(), index + 1), masked_text(line.trim())),
+                ));
                 left = 0;
             }
         }

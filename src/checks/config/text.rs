@@ -4,6 +4,7 @@ use super::CONFIG;
 use super::lint::{absent, bare, is_complete, is_literal, is_open, lint, remove, write};
 use crate::checks::scene::Scope;
 use crate::checks::{Check, Failure, Scene, Severity, Verdict, page};
+use crate::detect::survey::FileKind;
 use crate::domain::detection::Evidence;
 
 const SPEC: &str = "https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/";
@@ -33,29 +34,66 @@ pub(super) const UNQUOTED: Check = Check {
     remedy: "remove the quotes around the value",
     page: page!("config.unquoted"),
     covers: &["D02"],
-    run: |scene| {
-        lint(scene, "no value begins or ends with a quote", |scope| {
-            let quoted = |value: &str| {
-                let value = value.trim();
-                value.starts_with(['"', '\'']) || value.ends_with(['"', '\''])
-            };
-            // `signoz-ingestion-key="…"` is quoted inside.
-            let inside = |name: &str, value: &str| holds_key(name) && value.split(['=', ',']).any(quoted);
-            let names: Vec<&str> = otel(scope)
-                .filter(|(name, value)| quoted(value) || inside(name, value))
-                .map(|(name, _)| name)
-                .collect();
-            let first = names.first()?;
-            let place = scope.variables.get(*first).map_or("", |set| set.source.as_str());
-            Some(
-                Failure::new(format!("the quotes are part of the value of {}", names.join(", ")))
-                    .remedy(format!("remove the quotes around the value of {} in {place}", names.join(", ")))
-                    .because(named(scope, &names)),
-            )
-        })
-    },
+    run: unquoted,
     ..CONFIG
 };
+
+/// `.env` with quotes, handed over by `docker run --env-file`, and where that is done.
+fn docker_env(scene: &Scene<'_>) -> Option<Failure> {
+    let text = scene.text(".env")?;
+    let (index, name) = text.lines().enumerate().find_map(|(index, line)| {
+        let (name, value) = line.split_once('=')?;
+        (name.starts_with("OTEL_") && value.trim().starts_with(['"', '\''])).then_some((index, name))
+    })?;
+    let shell = scene
+        .survey
+        .files
+        .iter()
+        .filter(|file| matches!(file.kind, FileKind::Shell | FileKind::Makefile));
+    let runs = shell.filter_map(|file| {
+        let text = scene.text(&file.path)?.replace("\\\n", " ");
+        let hands = text
+            .lines()
+            .any(|line| line.contains("docker run") && (line.contains("--env-file .env") || line.contains("--env-file=.env")));
+        hands.then(|| file.path.display().to_string())
+    });
+    let script = runs.into_iter().next()?;
+    Some(
+        Failure::new(format!(
+            "{script} hands .env to `docker run --env-file`, which keeps the quotes around {name}"
+        ))
+        .remedy(format!("remove the quotes around the values in .env (line {})", index + 1))
+        .because([
+            Evidence::new(format!(".env:{}", index + 1), format!("{name} is quoted")),
+            Evidence::new(script, "docker run --env-file .env"),
+        ]),
+    )
+}
+
+fn unquoted(scene: &Scene<'_>) -> Verdict {
+    if let Some(failure) = docker_env(scene) {
+        return failure.into();
+    }
+    lint(scene, "no value begins or ends with a quote", |scope| {
+        let quoted = |value: &str| {
+            let value = value.trim();
+            value.starts_with(['"', '\'']) || value.ends_with(['"', '\''])
+        };
+        // `signoz-ingestion-key="…"` is quoted inside.
+        let inside = |name: &str, value: &str| holds_key(name) && value.split(['=', ',']).any(quoted);
+        let names: Vec<&str> = otel(scope)
+            .filter(|(name, value)| quoted(value) || inside(name, value))
+            .map(|(name, _)| name)
+            .collect();
+        let first = names.first()?;
+        let place = scope.variables.get(*first).map_or("", |set| set.source.as_str());
+        Some(
+            Failure::new(format!("the quotes are part of the value of {}", names.join(", ")))
+                .remedy(format!("remove the quotes around the value of {} in {place}", names.join(", ")))
+                .because(named(scope, &names)),
+        )
+    })
+}
 
 pub(super) const FILLED_IN: Check = Check {
     id: "config.filled-in",
@@ -345,7 +383,9 @@ pub(super) const HEADER_NAME: Check = Check {
             let near = names.iter().find(|header| {
                 let plain: String = header.chars().filter(char::is_ascii_alphanumeric).collect();
                 plain.contains("signoz") || plain.contains("ingestion") || plain == "apikey"
-            })?;
+            });
+            let cloud = scope.traces("ENDPOINT").is_some_and(|(_, value)| value.contains("signoz.cloud"));
+            let near = near.or_else(|| names.first().filter(|_| cloud))?;
             Some(fail(format!("the key is sent as `{near}`, which SigNoz does not read")))
         })
     },
