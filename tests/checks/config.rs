@@ -569,3 +569,95 @@ fn a_password_in_an_endpoint_is_never_shown() {
         "{finding:?}"
     );
 }
+
+/// What the run script gives its process.
+fn started_by_run_script(lab: &Lab, extra: &[(&str, &str)]) {
+    let text = std::fs::read_to_string(lab.project().join(".signoz/otel.env")).unwrap();
+    let mut variables: Vec<(&str, &str)> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .collect();
+    variables.extend(extra);
+    let python = lab.project().join(".venv/bin/python3").display().to_string();
+    let gunicorn = lab.project().join(".venv/bin/gunicorn").display().to_string();
+    lab.process(4711, 1, &[&python, &gunicorn, "shop.wsgi"], &variables);
+    lab.process(4712, 4711, &[&python, &gunicorn, "shop.wsgi"], &variables);
+}
+
+#[test]
+fn a_running_app_that_was_started_by_the_run_script_has_no_complaint_here() {
+    let variants: [fn(&mut Lab); 4] = [
+        |_| {},
+        django,
+        current,
+        |lab| {
+            lab.answer(|answers| {
+                answers.destination = signoz_setup::domain::answers::Destination::Endpoint("http://127.0.0.1:4318".parse().unwrap());
+                answers.protocol = signoz_setup::domain::Protocol::HttpProtobuf;
+                answers.key = None;
+                answers.deployment_environment = Some("a, b".parse().unwrap());
+            });
+        },
+    ];
+    for change in variants {
+        let mut lab = Lab::new();
+        change(&mut lab);
+        let settings = [("DJANGO_SETTINGS_MODULE", "shop.settings")];
+        let django = lab.project().join("shop").is_dir();
+        started_by_run_script(&lab, if django { &settings } else { &[] });
+        let bad = |outcome| !matches!(outcome, Outcome::Pass | Outcome::Skip);
+        let findings = lab.check(&["config", "secrets"]);
+        let found: Vec<_> = findings.into_iter().filter(|finding| bad(finding.outcome)).collect();
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+#[test]
+fn the_remedy_cures() {
+    let cases: &[(&str, Option<&str>, &str)] = &[
+        (ENDPOINT, Some("localhost:4317"), "config.endpoint-scheme"),
+        (ENDPOINT, Some("http://ingest.eu.signoz.cloud:443"), "config.endpoint-tls"),
+        (ENDPOINT, Some("http://collector:4318"), "config.endpoint-port"),
+        (ENDPOINT, Some("https://acme.us.signoz.cloud"), "config.ingest-host"),
+        (ENDPOINT, Some("https://ingest-in.signoz.io"), "config.current-host"),
+        (PROTOCOL, Some("http/json"), "config.protocol"),
+        ("OTEL_RESOURCE_ATTRIBUTES", None, "config.service-name"),
+        ("OTEL_SERVICE_NAME", Some("other"), "config.one-service-name"),
+        ("OTEL_SDK_DISABLED", Some("true"), "config.sdk-enabled"),
+        ("OTEL_TRACES_EXPORTER", Some("console"), "config.traces-exporter"),
+        ("OTEL_TRACES_SAMPLER", Some("always_off"), "config.sampler"),
+        ("OTEL_CONFIG_FILE", Some("x.yaml"), "config.declarative-file"),
+        (
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+            Some("flask,redis"),
+            "config.libraries-enabled",
+        ),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", Some("30000"), "config.timeout"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", Some("0"), "config.batch-queue"),
+        ("OTEL_BSP_SCHEDULE_DELAY", Some("600000"), "config.batch-delay"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", Some("none"), "config.limits"),
+        ("OTEL_PROPAGATORS", Some("b3"), "config.propagators"),
+        ("OTEL_METRICS_EXPORTER", None, "config.other-signals"),
+        ("OTEL_PYTHON_LOG_CORRELATION", Some("1"), "config.log-correlation"),
+        ("OTEL_EXPORTER_JAEGER_ENDPOINT", Some("http://x"), "config.current-names"),
+    ];
+    for (name, value, id) in cases {
+        let lab = Lab::new();
+        lab.otel(name, *value);
+        let broken = lab.finding(id);
+        assert!(matches!(broken.outcome, Outcome::Fail | Outcome::Warn), "{id}: {broken:?}");
+        let remedy = broken.remedy.as_str();
+        let words = remedy.split('`').nth(1).and_then(|words| words.split_once('='));
+        match (words, remedy.strip_prefix("remove ")) {
+            (Some((name, value)), None) => lab.otel(name, Some(value)),
+            (_, Some(rest)) => lab.otel(rest.split(' ').next().unwrap(), None),
+            (None, None) => panic!("{id}: `{remedy}` is no edit"),
+        }
+        let cured = lab.finding(id);
+        assert!(
+            matches!(cured.outcome, Outcome::Pass | Outcome::Skip),
+            "{id}: `{remedy}` does not cure: {cured:?}"
+        );
+    }
+}

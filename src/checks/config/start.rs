@@ -292,13 +292,15 @@ pub(super) const DJANGO_SETTINGS: Check = Check {
     remedy: "export DJANGO_SETTINGS_MODULE where the app is started",
     page: page!("config.django-settings"),
     covers: &["B22"],
-    spared: |scene| {
-        let django = scene.detection().frameworks.iter().any(|framework| framework.name == "django");
-        (!django && scene.detection().django_settings.is_none()).then_some("this is no Django project")
-    },
+    spared: no_django,
     run: django_settings,
     ..CONFIG
 };
+
+fn no_django(scene: &Scene<'_>) -> Option<&'static str> {
+    let django = scene.detection().frameworks.iter().any(|framework| framework.name == "django");
+    (!django && scene.detection().django_settings.is_none()).then_some("this is no Django project")
+}
 
 /// The module that the run script exports.
 fn in_run_script(scene: &Scene<'_>) -> Option<(String, String)> {
@@ -389,6 +391,7 @@ pub(super) const DJANGO_IMPORTABLE: Check = Check {
     page: page!("config.django-importable"),
     needs: &["config.django-settings"],
     covers: &["B23"],
+    spared: no_django,
     run: django_importable,
     ..CONFIG
 };
@@ -429,6 +432,7 @@ fn django_importable(scene: &Scene<'_>) -> Verdict {
             .filter_map(|file| Some(scene.project.join(file.path.parent()?))),
     );
     folders.extend(scene.starts().map(|start| start.directory.clone()));
+    folders.extend(scene.python().into_iter().flat_map(|python| python.site_packages.iter().cloned()));
     if folders.iter().any(|folder| exists(folder)) {
         return Verdict::Pass(format!("{module} is there"));
     }
