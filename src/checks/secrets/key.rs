@@ -222,7 +222,7 @@ pub(super) const SAME: Check = Check {
     why: "a process keeps the key of its start: after a change the old one is refused until a restart",
     remedy: "start the app anew",
     page: page!("secrets.same-key"),
-    covers: &["D01", "E01"],
+    covers: &["D01"],
     run: same,
     ..SECRETS
 };
