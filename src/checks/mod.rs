@@ -185,7 +185,7 @@ impl From<Failure> for Verdict {
 /// The offline page of a check.
 macro_rules! page {
     ($id:literal) => {
-        include_str!(concat!("../../assets/explain/", $id, ".md"))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/explain/", $id, ".md"))
     };
 }
 pub(crate) use page;
