@@ -11,6 +11,7 @@ mod ingest;
 mod kubernetes;
 mod network;
 mod packages;
+mod probe;
 mod process;
 mod python;
 mod run;

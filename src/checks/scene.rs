@@ -13,6 +13,7 @@ use crate::system::System;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Everything that a check may look at.
 pub struct Scene<'a> {
@@ -30,6 +31,8 @@ pub struct Scene<'a> {
     pub offline: bool,
     /// The answers file and flags, as far as they say where spans go.
     pub answers: Option<Answers>,
+    /// How long one probe of the network may take.
+    pub deadline: Duration,
     endpoint: OnceLock<LevelReport>,
     python: OnceLock<Result<LevelReport>>,
 }
@@ -154,6 +157,7 @@ impl<'a> Scene<'a> {
             log: Vec::new(),
             offline,
             answers: None,
+            deadline: crate::verify::endpoint::DEADLINE,
             endpoint: OnceLock::new(),
             python: OnceLock::new(),
         }
