@@ -17,6 +17,8 @@ mod kubernetes;
 mod lab;
 #[path = "checks/network.rs"]
 mod network;
+#[path = "support/otlp_server.rs"]
+mod otlp_server;
 #[path = "checks/packages.rs"]
 mod packages;
 #[path = "checks/process.rs"]

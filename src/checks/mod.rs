@@ -12,6 +12,7 @@ mod kubernetes;
 pub mod log;
 mod network;
 mod packages;
+mod probe;
 mod process;
 mod python;
 mod run;

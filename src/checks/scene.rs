@@ -14,6 +14,7 @@ use crate::system::System;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Everything that a check may look at.
 pub struct Scene<'a> {
@@ -31,6 +32,8 @@ pub struct Scene<'a> {
     pub offline: bool,
     /// What flags, variables and the answers file say.
     pub draft: Draft,
+    /// How long one probe of the network may take.
+    pub deadline: Duration,
     endpoint: OnceLock<LevelReport>,
     python: OnceLock<Result<LevelReport>>,
     written: OnceLock<Written>,
@@ -156,6 +159,7 @@ impl<'a> Scene<'a> {
             log: Vec::new(),
             offline,
             draft: Draft::default(),
+            deadline: crate::verify::endpoint::DEADLINE,
             endpoint: OnceLock::new(),
             python: OnceLock::new(),
             written: OnceLock::new(),

@@ -337,6 +337,7 @@ impl Lab {
         let survey = detect::survey(&system, &project, None, &|_| {});
         let mut scene = Scene::new(&system, &project, survey, self.offline);
         scene.log = self.log.clone();
+        scene.deadline = std::time::Duration::from_secs(3);
         let selection = Selection {
             only: only.iter().map(|name| (*name).to_owned()).collect(),
         };
