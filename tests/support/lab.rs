@@ -308,6 +308,26 @@ impl Lab {
         symlink(self.project().join(".venv/bin/python3"), folder.join("exe")).unwrap();
     }
 
+    /// `opentelemetry-instrument` of the environment, started by this interpreter.
+    pub fn launcher(&self, interpreter: &str) {
+        let text = format!("#!{interpreter}\nimport sys\n");
+        write(&self.project().join(".venv/bin/opentelemetry-instrument"), &text);
+    }
+
+    /// The machine's Python on PATH, which its distribution manages (PEP 668).
+    pub fn managed_python(&self, minor: &str) {
+        let prefix = self.folder.path();
+        let program = prefix.join(format!("bin/python{minor}"));
+        write(&program, "#!/bin/sh\nexit 0\n");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(format!("python{minor}"), prefix.join("bin/python3")).unwrap();
+        write(
+            &prefix.join(format!("lib/python{minor}/EXTERNALLY-MANAGED")),
+            "[externally-managed]\n",
+        );
+        fs::create_dir_all(prefix.join(format!("lib/python{minor}/site-packages"))).unwrap();
+    }
+
     /// A line of the app's log.
     pub fn says(&mut self, line: &str) {
         let number = self.log.len() + 1;
