@@ -1,5 +1,6 @@
 //! Checks on whether the app's libraries are traced.
 
+use super::packages::install;
 use super::{Check, Failure, Family, ROW, Scene, Severity, Verdict, page};
 use crate::coverage::{self, data};
 use crate::domain::detection::Evidence;
@@ -134,16 +135,11 @@ fn instrumentation_installed(scene: &Scene<'_>) -> Verdict {
         let row = release.instrumentations.iter().find(|row| row.instrumentation == name);
         row.map_or_else(|| release.distro.clone(), |row| row.version.clone())
     };
-    let mut wanted: Vec<String> = missing.iter().map(|(_, name)| format!("'{name}=={}'", version(name))).collect();
+    let mut wanted: Vec<String> = missing.iter().map(|(_, name)| format!("{name}=={}", version(name))).collect();
     wanted.dedup();
     let named: Vec<String> = missing.iter().map(|(row, name)| format!("{} has no {name}", row.library)).collect();
-    let command = if python.has_pip || scene.dist("pip").is_some() {
-        format!("{} -m pip install", python.interpreter.display())
-    } else {
-        format!("uv pip install --python {}", python.interpreter.display())
-    };
     let failure = Failure::new(named.join("; "))
-        .remedy(format!("{command} {}", wanted.join(" ")))
+        .remedy(install(scene, &wanted))
         .because(missing.iter().flat_map(|(row, _)| scene.dist_evidence(&row.library)));
     if missing.iter().any(|(row, _)| row.server) {
         failure.into()
@@ -166,7 +162,7 @@ fn companions(scene: &Scene<'_>) -> Verdict {
         Some((library, needs)) => Failure::new(format!(
             "the instrumentation of {library} cannot be imported without {needs}: it and all after it are lost"
         ))
-        .remedy(format!("{} -m pip install {needs}", python.interpreter.display()))
+        .remedy(install(scene, &[needs.to_owned()]))
         .because(scene.dist_evidence(library))
         .because([Evidence::new(python.interpreter.display().to_string(), format!("no {needs}"))])
         .into(),

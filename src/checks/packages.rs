@@ -96,13 +96,18 @@ pub(super) fn without_distro(scene: &Scene<'_>) -> Option<&'static str> {
         .then_some("opentelemetry-distro is not installed")
 }
 
-/// `python -m pip install …` with the app's own interpreter.
-fn install(scene: &Scene<'_>, packages: &[String]) -> String {
-    let program = scene
-        .python()
-        .map_or_else(|| "python".to_owned(), |python| python.interpreter.display().to_string());
+/// The command that installs into the app's environment: its own pip, or uv where it has none.
+pub(super) fn install(scene: &Scene<'_>, packages: &[String]) -> String {
     let quoted: Vec<String> = packages.iter().map(|package| format!("'{package}'")).collect();
-    format!("{program} -m pip install {}", quoted.join(" "))
+    let Some(python) = scene.python() else {
+        return format!("python -m pip install {}", quoted.join(" "));
+    };
+    let program = python.interpreter.display();
+    if python.has_pip || scene.dist("pip").is_some() {
+        format!("{program} -m pip install {}", quoted.join(" "))
+    } else {
+        format!("uv pip install --python {program} {}", quoted.join(" "))
+    }
 }
 
 fn distro(scene: &Scene<'_>) -> Verdict {
@@ -341,7 +346,7 @@ fn setuptools(scene: &Scene<'_>) -> Verdict {
                 |_| scene.dist_evidence("setuptools"),
             );
             Failure::new(format!("opentelemetry-distro imports pkg_resources at the start, and {seen}"))
-                .remedy(format!("{} -m pip install 'setuptools<81'", python.interpreter.display()))
+                .remedy(install(scene, &["setuptools<81".to_owned()]))
                 .because(place)
                 .into()
         }

@@ -29,7 +29,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
             lab.dist("sqlalchemy", "2.1.9");
             lab.dist("opentelemetry-instrumentation-sqlalchemy", "0.38b0");
         },
-        says: "pip install greenlet",
+        says: "pip install 'greenlet'",
     },
 ];
 
@@ -56,4 +56,34 @@ fn before_any_set_up_nothing_is_asked() {
         .filter(|finding| !matches!(finding.outcome, Outcome::Pass | Outcome::Skip))
         .collect();
     assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn a_healthy_app_with_the_current_set_has_no_complaint() {
+    for app in [
+        ("flask", "3.1.3"),
+        ("fastapi", "0.165.0"),
+        ("django", "5.2.19"),
+        ("celery", "5.7.0"),
+    ] {
+        let mut lab = Lab::new();
+        lab.current(app);
+        let found = lab.check(&["python", "packages", "coverage"]);
+        let bad: Vec<_> = found
+            .iter()
+            .filter(|finding| !matches!(finding.outcome, Outcome::Pass | Outcome::Skip))
+            .collect();
+        assert!(bad.is_empty(), "{app:?}: {bad:#?}");
+        let server = found.iter().find(|finding| finding.id == "coverage.server-traced");
+        assert_eq!(server.map(|finding| finding.outcome), Some(Outcome::Pass), "{app:?}");
+    }
+}
+
+#[test]
+fn without_pip_the_remedy_is_uvs() {
+    let lab = Lab::new();
+    lab.no_dist("pip");
+    lab.no_dist("opentelemetry-instrumentation-flask");
+    let finding = lab.finding("coverage.instrumentation-installed");
+    assert!(finding.remedy.starts_with("uv pip install --python "), "{finding:?}");
 }
