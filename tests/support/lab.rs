@@ -308,6 +308,70 @@ impl Lab {
         symlink(self.project().join(".venv/bin/python3"), folder.join("exe")).unwrap();
     }
 
+    /// The current set and one framework in place of the pinned set and Flask, in the versions that the project carries.
+    pub fn current(&mut self, (framework, version): (&str, &str)) {
+        self.python("3.12.1");
+        let release = coverage::data::release(InstrumentationSet::Current, "3.12.1");
+        let (core, contrib) = (release.exporter.as_str(), release.distro.as_str());
+        let api = format!("opentelemetry-api=={core}");
+        for (name, version) in [
+            ("pip", "25.3"),
+            ("gunicorn", "27.0.1"),
+            ("requests", "2.34.0"),
+            ("urllib3", "2.8.0"),
+        ] {
+            self.dist(name, version);
+        }
+        for (name, version) in [("grpcio", "1.85.1"), ("protobuf", "6.33.5"), ("wrapt", "1.17.3")] {
+            self.dist(name, version);
+        }
+        let needs: &[&str] = if framework == "fastapi" {
+            &["opentelemetry-api>=1.44.0"]
+        } else {
+            &[]
+        };
+        self.dist_with(framework, version, needs);
+        self.dist("opentelemetry-api", core);
+        self.dist("opentelemetry-semantic-conventions", contrib);
+        self.dist("opentelemetry-util-http", contrib);
+        self.dist_with("opentelemetry-sdk", core, &[&api]);
+        self.dist_with("opentelemetry-proto", core, &["protobuf<8.0,>=5.0"]);
+        self.dist("opentelemetry-exporter-otlp-proto-common", core);
+        for name in ["", "-proto-grpc", "-proto-http"] {
+            self.dist(&format!("opentelemetry-exporter-otlp{name}"), core);
+        }
+        self.dist_with("opentelemetry-instrumentation", contrib, &["wrapt<3.0.0,>=1.0.0"]);
+        self.dist_with("opentelemetry-distro", contrib, &["opentelemetry-sdk~=1.13"]);
+        for library in [framework, "requests", "urllib3", "grpcio"] {
+            for row in &release.instrumentations {
+                if row.bootstrap.iter().any(|at| at.library == library) {
+                    self.dist(&row.instrumentation, &row.version);
+                }
+            }
+        }
+        self.answer(|answers| answers.instrumentation = InstrumentationSet::Current);
+    }
+
+    /// `opentelemetry-instrument` of the environment, started by this interpreter.
+    pub fn launcher(&self, interpreter: &str) {
+        let text = format!("#!{interpreter}\nimport sys\n");
+        write(&self.project().join(".venv/bin/opentelemetry-instrument"), &text);
+    }
+
+    /// The machine's Python on PATH, which its distribution manages (PEP 668).
+    pub fn managed_python(&self, minor: &str) {
+        let prefix = self.folder.path();
+        let program = prefix.join(format!("bin/python{minor}"));
+        write(&program, "#!/bin/sh\nexit 0\n");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        symlink(format!("python{minor}"), prefix.join("bin/python3")).unwrap();
+        write(
+            &prefix.join(format!("lib/python{minor}/EXTERNALLY-MANAGED")),
+            "[externally-managed]\n",
+        );
+        fs::create_dir_all(prefix.join(format!("lib/python{minor}/site-packages"))).unwrap();
+    }
+
     /// A line of the app's log.
     pub fn says(&mut self, line: &str) {
         let number = self.log.len() + 1;
