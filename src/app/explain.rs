@@ -13,22 +13,7 @@ macro_rules! page {
 }
 
 /// Pages of what detection warns of, as far as it is no check.
-const OTHERS: &[(&str, &str)] = &[
-    page!("config.django-settings"),
-    page!("config.left-over-environment"),
-    page!("coverage.server-traced"),
-    page!("ingest.key-accepted"),
-    page!("network.endpoint-reachable"),
-    page!("packages.conflict-free"),
-    page!("process.competing-agent"),
-    page!("process.duplicate-hook"),
-    page!("process.isolated-python"),
-    page!("process.own-provider"),
-    page!("process.reloader"),
-    page!("process.spawned-workers"),
-    page!("python.environment"),
-    page!("span.flushed-at-stop"),
-];
+const OTHERS: &[(&str, &str)] = &[page!("process.spawned-workers")];
 
 /// Id and text of every page, sorted by id.
 fn pages() -> BTreeMap<&'static str, &'static str> {

@@ -294,6 +294,13 @@ impl<'a> Scene<'a> {
         self.python.get_or_init(send)
     }
 
+    /// Where flags, variables and the answers file want spans to go.
+    #[must_use]
+    pub fn answered_endpoint(&self) -> Option<Endpoint> {
+        let region = || self.draft.region.as_ref().map(crate::domain::Region::endpoint);
+        self.draft.endpoint.clone().or_else(region)
+    }
+
     /// Files on containers, clusters and collectors, parsed once.
     pub(super) fn written(&self) -> &Written {
         self.written.get_or_init(|| Written::read(self.system, self.project, &self.survey))

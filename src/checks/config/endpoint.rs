@@ -93,7 +93,7 @@ fn set(scene: &Scene<'_>) -> Verdict {
         return Verdict::Skip("no run script and no running app: nobody has all the variables".to_owned());
     }
     let named = scene.destination().map(|(endpoint, _)| endpoint.to_string());
-    let better = named.or_else(|| scene.answered_destination().map(|destination| destination.endpoint().to_string()));
+    let better = named.or_else(|| scene.answered_endpoint().map(|endpoint| endpoint.to_string()));
     let better = better.unwrap_or_else(|| "https://ingest.REGION.signoz.cloud:443".to_owned());
     lint(scene, "an endpoint is set", |scope| {
         let exports = scope.get("OTEL_TRACES_EXPORTER").is_none_or(|value| bare(value).contains("otlp"));
