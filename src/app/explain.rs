@@ -6,22 +6,9 @@ use crate::domain::report::{Page, Report};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
-macro_rules! page {
-    ($id:literal) => {
-        ($id, include_str!(concat!("../../assets/explain/", $id, ".md")))
-    };
-}
-
-/// Pages of what detection warns of, as far as it is no check.
-const OTHERS: &[(&str, &str)] = &[page!("process.spawned-workers")];
-
 /// Id and text of every page, sorted by id.
 fn pages() -> BTreeMap<&'static str, &'static str> {
-    OTHERS
-        .iter()
-        .copied()
-        .chain(checks::all().map(|check| (check.id, check.page)))
-        .collect()
+    checks::all().map(|check| (check.id, check.page)).collect()
 }
 
 /// One page, or the list of all.

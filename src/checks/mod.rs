@@ -209,11 +209,12 @@ pub(crate) const ROW: Check = Check {
 };
 
 /// All checks, family by family; within a family a check stands after those that it needs.
-pub const CATALOG: [&[Check]; 13] = [
+pub const CATALOG: [&[Check]; 14] = [
     python::CHECKS,
     packages::CHECKS,
     coverage::CHECKS,
-    process::CHECKS,
+    process::CHECKS[0],
+    process::CHECKS[1],
     &[log::CHECK],
     config::CHECKS,
     secrets::CHECKS,

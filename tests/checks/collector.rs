@@ -265,6 +265,12 @@ fn other_breakages_of_a_configuration() {
     }
 }
 
+/// Complaints of this family: a key that stands in a configuration is the matter of another one.
+fn complaints(lab: &Lab) -> Vec<signoz_setup::domain::report::Finding> {
+    let bad = |finding: &signoz_setup::domain::report::Finding| !matches!(finding.outcome, Outcome::Pass | Outcome::Skip);
+    lab.check(&["collector"]).into_iter().filter(bad).collect()
+}
+
 #[test]
 fn sound_configurations_have_no_complaint() {
     let grpc = GOOD
@@ -278,7 +284,7 @@ fn sound_configurations_have_no_complaint() {
         let mut lab = Lab::new();
         lab.file("otel-collector-config.yaml", text);
         good(&mut lab);
-        assert!(lab.complaints().is_empty(), "{text}: {:#?}", lab.complaints());
+        assert!(complaints(&lab).is_empty(), "{text}: {:#?}", complaints(&lab));
     }
     // Metrics alone; an address that the operator fills in.
     let lab = Lab::new();
@@ -297,12 +303,12 @@ fn sound_configurations_have_no_complaint() {
             "apiVersion: opentelemetry.io/v1beta1\nkind: OpenTelemetryCollector\nmetadata: {{name: agent}}\nspec:\n  config:\n{indented}"
         ),
     );
-    assert!(lab.complaints().is_empty(), "{:#?}", lab.complaints());
+    assert!(complaints(&lab).is_empty(), "{:#?}", complaints(&lab));
     // A release that still knew the key.
     let lab = Lab::new();
     lab.file("compose.yaml", &COMPOSE.replace("0.139.0", "0.116.0"));
     lab.file("otel-collector-config.yaml", &old);
-    assert!(lab.complaints().is_empty(), "{:#?}", lab.complaints());
+    assert!(complaints(&lab).is_empty(), "{:#?}", complaints(&lab));
 }
 
 #[test]

@@ -4,6 +4,76 @@ use super::Fixture;
 
 pub(super) const FIXTURES: &[Fixture] = &[
     Fixture {
+        id: "process.wrapper-placed",
+        pass: |lab| lab.file("Procfile", "web: sudo opentelemetry-instrument gunicorn app:app\n"),
+        fail: |lab| lab.file("Procfile", "web: gunicorn opentelemetry-instrument app:app\n"),
+        says: "does not stand directly before",
+    },
+    Fixture {
+        id: "process.one-start",
+        pass: |lab| lab.file("Procfile", "web: .signoz/run.sh gunicorn app:app\n"),
+        fail: |lab| lab.file("Procfile", "web: opentelemetry-instrument .signoz/run.sh gunicorn app:app\n"),
+        says: "both start tracing",
+    },
+    Fixture {
+        id: "process.run-script",
+        pass: |lab| lab.file("Procfile", "web: .signoz/run.sh gunicorn app:app\n"),
+        fail: |lab| lab.file("Procfile", "web: gunicorn app:app --workers 4\n"),
+        says: "write `.signoz/run.sh gunicorn app:app --workers 4`",
+    },
+    Fixture {
+        id: "process.spawned-workers",
+        pass: |lab| lab.file("Procfile", "web: .signoz/run.sh uvicorn app:app --workers 4\n"),
+        fail: |lab| lab.file("Procfile", "web: opentelemetry-instrument uvicorn app:app --workers 4\n"),
+        says: "write `.signoz/run.sh uvicorn app:app --workers 4`",
+    },
+    Fixture {
+        id: "process.running-traced",
+        pass: |lab| {
+            lab.process(
+                4711,
+                1,
+                &[".venv/bin/python", ".venv/bin/gunicorn", "app:app"],
+                &[("PYTHONPATH", "/x/.signoz/auto")],
+            );
+        },
+        fail: |lab| {
+            lab.process(
+                4711,
+                1,
+                &[".venv/bin/python", ".venv/bin/gunicorn", "app:app"],
+                &[("HOME", "/root")],
+            )
+        },
+        says: "pid 4711",
+    },
+    Fixture {
+        id: "process.hook-imports",
+        pass: |lab| lab.file("gunicorn.conf.py", "workers = 2\n"),
+        fail: |lab| {
+            lab.file(
+                "gunicorn.conf.py",
+                "def post_fork(server, worker):\n    from opentelemetry.instrumentation.auto_instrumentation import initialize\n    initialize()\n",
+            );
+        },
+        says: "gunicorn.conf.py:2",
+    },
+    Fixture {
+        id: "process.uwsgi-stops",
+        pass: |lab| lab.file("uwsgi.ini", "[uwsgi]\nmodule = app:app\ndie-on-term = true\n"),
+        fail: |lab| lab.file("uwsgi.ini", "[uwsgi]\nmodule = app:app\n"),
+        says: "die-on-term",
+    },
+    Fixture {
+        id: "process.green-threads",
+        pass: |lab| {
+            lab.dist("eventlet", "0.37.0");
+            lab.otel("OTEL_EXPORTER_OTLP_PROTOCOL", Some("http/protobuf"));
+        },
+        fail: |lab| lab.dist("eventlet", "0.37.0"),
+        says: "eventlet is installed",
+    },
+    Fixture {
         id: "process.log-messages",
         pass: |lab| lab.says("[INFO] Listening at: http://127.0.0.1:8000"),
         fail: |lab| {

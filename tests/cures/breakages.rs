@@ -392,13 +392,6 @@ pub const BREAKAGES: &[Breakage] = &[
             "from celery.signals import worker_process_init\nfrom opentelemetry import trace\n\n\n@worker_process_init.connect\ndef start(**_):\n    trace.get_tracer_provider().add_span_processor(object())\n",
         );
     }),
-    on(CELERY, "C14", "a child for every task", |case| {
-        case.with(&["--offline"]);
-        case.file(
-            "Procfile",
-            "worker: .signoz/run.sh celery -A tasks worker --max-tasks-per-child=1\n",
-        );
-    }),
     on(CELERY, "B24", "the worker without the run script", |case| {
         case.with(&["--offline"]);
         case.file("Procfile", "worker: celery -A tasks worker\n");

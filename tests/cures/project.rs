@@ -312,7 +312,11 @@ impl Case<'_> {
     }
 
     pub fn with(&mut self, arguments: &[&str]) {
-        self.arguments.extend(arguments.iter().map(|word| (*word).to_owned()));
+        for word in arguments {
+            if !self.arguments.iter().any(|known| known == word) {
+                self.arguments.push((*word).to_owned());
+            }
+        }
     }
 
     /// Installs into the app's environment as somebody else would, dependencies left alone; `restore` brings the versions back.

@@ -232,11 +232,13 @@ pub(super) fn answers(scene: &Scene<'_>) -> Verdict {
         Ok(answer) => match protocol {
             Protocol::HttpProtobuf if answer.status == 200 => return Verdict::Pass("it takes OTLP over HTTP".to_owned()),
             Protocol::HttpProtobuf if matches!(answer.status, 401 | 403) => {
-                return Verdict::Unknown("it wants authentication, which is not sent here".to_owned());
+                return Verdict::Pass("it takes OTLP over HTTP, and wants a key, which is not sent here".to_owned());
             }
             Protocol::HttpProtobuf => format!("it answers {} to `/v1/traces`", answer.status),
             Protocol::Grpc => match grpc_status(&answer) {
-                Some(status) if status.code == 16 => return Verdict::Unknown("it wants authentication, which is not sent here".to_owned()),
+                Some(status) if status.code == 16 => {
+                    return Verdict::Pass("it takes OTLP over gRPC, and wants a key, which is not sent here".to_owned());
+                }
                 Some(status) if status.code == 0 => return Verdict::Pass("it takes OTLP over gRPC".to_owned()),
                 Some(status) => format!("it answers gRPC status {}", status.code),
                 None => format!("it answers {} and no gRPC status", answer.status),

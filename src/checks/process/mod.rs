@@ -1,4 +1,6 @@
-//! Checks on how the app's processes start and end.
+//! Checks on how the app's processes start and end: what detection warns of, the starts themselves, the app's log.
+
+mod starts;
 
 use super::{Check, Failure, Family, ROW, Scene, Severity, Verdict, page};
 
@@ -8,8 +10,11 @@ const PROCESS: Check = Check {
     ..ROW
 };
 
-/// In their order.
-pub(super) const CHECKS: &[Check] = &[
+/// All of them, in their order.
+pub(super) const CHECKS: [&[Check]; 2] = [HAZARDS, starts::CHECKS];
+
+/// What detection warns of.
+const HAZARDS: &[Check] = &[
     Check {
         id: "process.isolated-python",
         title: "Python reads its environment",
