@@ -415,7 +415,12 @@ impl Case<'_> {
                 .arg(self.path().join(".venv/bin/python")));
             let name = |line: &str| line.split("==").next().unwrap_or_default().to_owned();
             let known: Vec<String> = self.packages.iter().map(|line| name(line)).collect();
-            let came: Vec<String> = now.lines().map(name).filter(|line| !known.contains(line)).collect();
+            let came: Vec<String> = now
+                .lines()
+                .filter(|line| line.contains("=="))
+                .map(name)
+                .filter(|line| !known.contains(line))
+                .collect();
             if !came.is_empty() {
                 let words: Vec<&str> = came.iter().map(String::as_str).collect();
                 self.pip("uninstall", &[&["--quiet"], &words[..]].concat());
