@@ -35,16 +35,13 @@ pub(super) fn run(context: &Context, project: &Path, options: &Options, mut inte
         },
         options,
     };
-    let mut lines;
-    let mut prompts = Prompts;
-    let asker: &mut dyn Asker = if context.front == FrontEnd::Prompts {
-        &mut prompts
+    let mut asker: Box<dyn Asker> = if context.front == FrontEnd::Prompts {
+        Box::new(Prompts::default())
     } else {
-        lines = Lines::new(context.system.cancel.clone());
-        &mut lines
+        Box::new(Lines::new(context.system.cancel.clone()))
     };
     let mut report = Report::new("setup");
-    if let Err(error) = desk.talk(asker, &mut interview, &mut report) {
+    if let Err(error) = desk.talk(asker.as_mut(), &mut interview, &mut report) {
         let error = with_command(error, &interview);
         let changed = report
             .plan
