@@ -291,10 +291,7 @@ impl Bench {
     }
 
     fn find_region(&self, draft: &Draft) -> Vec<(Region, LevelReport)> {
-        let (Some(key), Some(name)) = (&draft.key, &draft.service_name) else {
-            return Vec::new();
-        };
-        regions::try_each(&self.system, &regions::cloud(), key, draft.protocol.unwrap_or_default(), name)
+        find_region(&self.system, draft)
     }
 
     fn job(&self, job: Job, post: &Post) {
@@ -406,6 +403,18 @@ pub(super) fn found(detection: &Detection) -> Found {
     }
 }
 
+/// Tries the key of these answers against every region.
+pub(super) fn find_region(system: &System, draft: &Draft) -> Vec<(Region, LevelReport)> {
+    let name = draft.service_name.clone().or_else(|| OWN_NAME.parse().ok());
+    let (Some(key), Some(name)) = (&draft.key, name) else {
+        return Vec::new();
+    };
+    regions::try_each(system, &regions::cloud(), key, draft.protocol.unwrap_or_default(), &name)
+}
+
+/// The service name of a probe before the app has one.
+const OWN_NAME: &str = "signoz-setup";
+
 /// Answers that are complete enough for a probe of the endpoint, whatever else is still open.
 pub(super) fn probable(draft: &Draft) -> Option<Answers> {
     let destination = match (&draft.endpoint, &draft.region) {
@@ -418,7 +427,7 @@ pub(super) fn probable(draft: &Draft) -> Option<Answers> {
         destination,
         key: draft.key.clone(),
         api_key: None,
-        service_name: draft.service_name.clone().or_else(|| "signoz-setup".parse().ok())?,
+        service_name: draft.service_name.clone().or_else(|| OWN_NAME.parse().ok())?,
         deployment_environment: None,
         protocol: draft.protocol.unwrap_or_default(),
         instrumentation: InstrumentationSet::default(),

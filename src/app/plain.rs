@@ -1,18 +1,16 @@
 //! Guided set-up in lines: the same conversation and the same pipeline as the full screen.
 
-use super::guided::{found, probable};
+use super::guided::{find_region, found, probable};
 use super::pipeline::{Pipeline, Prepared};
 use super::rehearse::Rehearsal;
 use super::{Context, FrontEnd, refuse, undo};
 use crate::domain::Event;
-use crate::domain::answers::Draft;
 use crate::domain::plan::StepState;
 use crate::domain::report::{LevelReport, Outcome, Report};
 use crate::error::{Error, Kind, Result};
 use crate::system::System;
 use crate::ui::prompt::{Asker, Lines, Prompts, Reply, converse, say, with_command};
 use crate::ui::text;
-use crate::verify::regions;
 use crate::wizard::question::{Choice, Then};
 use crate::wizard::{Action, Interview, Options, Way, menu};
 use std::path::Path;
@@ -37,16 +35,13 @@ pub(super) fn run(context: &Context, project: &Path, options: &Options, mut inte
         },
         options,
     };
-    let mut lines;
-    let mut prompts = Prompts;
-    let asker: &mut dyn Asker = if context.front == FrontEnd::Prompts {
-        &mut prompts
+    let mut asker: Box<dyn Asker> = if context.front == FrontEnd::Prompts {
+        Box::new(Prompts::default())
     } else {
-        lines = Lines::new(context.system.cancel.clone());
-        &mut lines
+        Box::new(Lines::new(context.system.cancel.clone()))
     };
     let mut report = Report::new("setup");
-    if let Err(error) = desk.talk(asker, &mut interview, &mut report) {
+    if let Err(error) = desk.talk(asker.as_mut(), &mut interview, &mut report) {
         let error = with_command(error, &interview);
         let changed = report
             .plan
@@ -136,15 +131,8 @@ impl Desk<'_> {
     }
 
     fn find_region(&self, interview: &mut Interview) {
-        let Draft {
-            key,
-            service_name,
-            protocol,
-            ..
-        } = interview.answers();
-        let (Some(key), Some(name)) = (key, service_name) else { return };
         say("trying the key against every region");
-        let tried = regions::try_each(self.system(), &regions::cloud(), &key, protocol.unwrap_or_default(), &name);
+        let tried = find_region(self.system(), &interview.answers());
         let accepted = tried
             .iter()
             .find(|(_, level)| matches!(level.outcome, Outcome::Pass | Outcome::Warn));

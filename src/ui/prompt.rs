@@ -126,8 +126,10 @@ pub fn say(text: &str) {
 }
 
 /// Prompts that redraw their own lines.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Prompts;
+#[derive(Debug, Default)]
+pub struct Prompts {
+    _hidden: Hidden,
+}
 
 /// A choice as a prompt shows it.
 struct Shown<'a>(&'a Choice);
@@ -194,6 +196,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Lines {
     lines: Receiver<std::io::Result<String>>,
     cancel: Cancel,
+    hidden: Hidden,
 }
 
 impl Lines {
@@ -208,7 +211,11 @@ impl Lines {
                 }
             }
         });
-        Self { lines, cancel }
+        Self {
+            lines,
+            cancel,
+            hidden: Hidden::new(),
+        }
     }
 
     fn line(&self) -> Result<String> {
@@ -223,11 +230,14 @@ impl Lines {
     }
 
     /// Asks until something other than a call for help comes; `None` when the person goes back.
-    fn reply(&self, prompt: &str, help: &str) -> Result<Option<String>> {
+    fn reply(&self, prompt: &str, help: &str, shown: bool) -> Result<Option<String>> {
         loop {
+            self.hidden.echo(shown);
             let _ = write!(anstream::stderr(), "{prompt}: ");
             let _ = anstream::stderr().flush();
-            let line = self.line()?;
+            let line = self.line();
+            self.hidden.echo(false);
+            let line = line?;
             match line.trim() {
                 "?" => say(help),
                 "<" => return Ok(None),
@@ -253,7 +263,7 @@ impl Asker for Lines {
             choices.len()
         );
         loop {
-            let Some(line) = self.reply(&format!("number [{}]", current + 1), &help)? else {
+            let Some(line) = self.reply(&format!("number [{}]", current + 1), &help, true)? else {
                 return Ok(Reply::Back);
             };
             let line = line.trim();
@@ -281,7 +291,7 @@ impl Asker for Lines {
             format!("answer [{current}]")
         };
         let help = "type the answer; an empty line takes what stands in brackets; < goes back";
-        Ok(match self.reply(&prompt, help)? {
+        Ok(match self.reply(&prompt, help, true)? {
             None => Reply::Back,
             Some(line) if line.trim().is_empty() => Reply::Answer(current.to_owned()),
             Some(line) => Reply::Answer(line.trim().to_owned()),
@@ -290,8 +300,7 @@ impl Asker for Lines {
 
     fn secret(&mut self, title: &str, help: &str) -> Result<Reply<String>> {
         say(&format!("\n{title}\n{help}"));
-        let _hidden = Hidden::new();
-        let reply = self.reply("answer (not shown)", "paste the key; < goes back")?;
+        let reply = self.reply("answer (not shown)", "paste the key; < goes back", false)?;
         // The line break that ended the answer was not shown either.
         say("");
         Ok(reply.map_or(Reply::Back, |line| Reply::Answer(line.trim().to_owned())))
@@ -299,26 +308,40 @@ impl Asker for Lines {
 }
 
 /// Standard input without echo, where it is a terminal; dropped, the echo is back.
-struct Hidden(Option<rustix::termios::Termios>);
+///
+/// Held for the whole conversation: a key that is typed or pasted before its question is up must not be shown either.
+#[derive(Debug)]
+pub struct Hidden(Option<rustix::termios::Termios>);
 
 impl Hidden {
-    fn new() -> Self {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-        let Ok(before) = tcgetattr(std::io::stdin()) else {
-            return Self(None);
-        };
-        let mut quiet = before.clone();
-        quiet.local_modes.remove(LocalModes::ECHO);
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &quiet);
-        Self(Some(before))
+    /// Takes the echo away.
+    #[must_use]
+    pub fn new() -> Self {
+        let hidden = Self(rustix::termios::tcgetattr(std::io::stdin()).ok());
+        hidden.echo(false);
+        hidden
+    }
+
+    fn echo(&self, wanted: bool) {
+        use rustix::termios::{LocalModes, OptionalActions, tcsetattr};
+        let Some(before) = &self.0 else { return };
+        let mut settings = before.clone();
+        if !wanted {
+            settings.local_modes.remove(LocalModes::ECHO);
+        }
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &settings);
+    }
+}
+
+impl Default for Hidden {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, before);
-        }
+        self.echo(true);
     }
 }
 
