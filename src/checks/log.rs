@@ -16,6 +16,8 @@ pub struct Message {
     pub remedy: &'static str,
     /// Harmless: said, and not a failure.
     pub harmless: bool,
+    /// The line may hold the key with nothing that tells it from other words: only the message's own words are shown.
+    pub bears_key: bool,
 }
 
 const fn message(says: &'static [&'static str], entries: &'static [&'static str], means: &'static str, remedy: &'static str) -> Message {
@@ -25,6 +27,7 @@ const fn message(says: &'static [&'static str], entries: &'static [&'static str]
         means,
         remedy,
         harmless: false,
+        bears_key: false,
     }
 }
 
@@ -123,18 +126,24 @@ pub const MESSAGES: &[Message] = &[
         "gRPC was in use while the process forked",
         "set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf, or start with `.signoz/run.sh`, which gives each worker a channel of its own",
     ),
-    message(
-        &["Header format invalid"],
-        &["D03"],
-        "OTEL_EXPORTER_OTLP_HEADERS is malformed, and that line holds the key: scrub the log",
-        "write `signoz-ingestion-key=KEY`, without quotes, colon or spaces",
-    ),
-    message(
-        &["Illegal header key"],
-        &["D02"],
-        "quotes have become part of OTEL_EXPORTER_OTLP_HEADERS",
-        "remove the quotes around the value",
-    ),
+    Message {
+        bears_key: true,
+        ..message(
+            &["Header format invalid"],
+            &["D03"],
+            "OTEL_EXPORTER_OTLP_HEADERS is malformed, and that line holds the key: scrub the log",
+            "write `signoz-ingestion-key=KEY`, without quotes, colon or spaces",
+        )
+    },
+    Message {
+        bears_key: true,
+        ..message(
+            &["Illegal header key"],
+            &["D02"],
+            "quotes have become part of OTEL_EXPORTER_OTLP_HEADERS",
+            "remove the quotes around the value",
+        )
+    },
     message(
         &["InvalidSchema", "No connection adapters were found"],
         &["D10"],
@@ -332,7 +341,12 @@ fn read(scene: &Scene<'_>) -> Verdict {
         if !means.contains(&message.means) {
             means.push(message.means);
             // One line of each kind shows where to look.
-            evidence.push(Evidence::new(line.source.clone(), crate::detect::survey::masked_text(&line.fact)));
+            let shown = if message.bears_key {
+                message.says.join(" … ")
+            } else {
+                crate::detect::survey::masked_text(&line.fact)
+            };
+            evidence.push(Evidence::new(line.source.clone(), shown));
         }
         if !remedies.contains(&message.remedy) {
             remedies.push(message.remedy);
