@@ -241,7 +241,7 @@ pub const BREAKAGES: &[Breakage] = &[
         case.shell("OTEL_SERVICE_NAME", "something-else");
     }),
     broken("D26", "malformed attributes", |case| {
-        set(case, "OTEL_RESOURCE_ATTRIBUTES", "service.name=shop;team")
+        set(case, "OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,team")
     }),
     broken("D27", "a timeout in milliseconds", |case| {
         set(case, "OTEL_EXPORTER_OTLP_TIMEOUT", "30000")
@@ -325,7 +325,7 @@ pub const BREAKAGES: &[Breakage] = &[
     }),
     broken("B02", "a library out of range", |case| {
         case.with(&["--offline"]);
-        case.install(&["falcon==4.0.2"]);
+        case.install(&["httpx==0.27.2"]);
     }),
     broken("B04", "a library without an instrumentation", |case| {
         case.with(&["--offline"]);
@@ -337,7 +337,7 @@ pub const BREAKAGES: &[Breakage] = &[
     }),
     broken("A06", "a script's Python that does not exist", |case| {
         case.with(&["--offline"]);
-        case.file(".venv/bin/gunicorn", "#!/nowhere/bin/python\nprint()\n");
+        case.file(".venv/bin/opentelemetry-instrument", "#!/nowhere/bin/python\nprint()\n");
     }),
     broken("B12", "another agent in the environment", |case| {
         case.with(&["--offline"]);

@@ -325,6 +325,22 @@ fn django_settings(scene: &Scene<'_>) -> Verdict {
             .because([super::lint::absent(scope, DJANGO)])
             .into();
     }
+    // A wrapped start command goes past the run script, and past what it sets.
+    let past = scene.starts().find(|start| {
+        let wrapped = start.agents.iter().any(|agent| agent == "opentelemetry-instrument");
+        let sets = start.variables.contains_key(DJANGO) || start.words.iter().any(|word| word.starts_with(DJANGO));
+        wrapped && !sets && module.is_some() && !scene.scopes.iter().any(|scope| scope.get(DJANGO).is_some())
+    });
+    if let Some(start) = past {
+        return Failure::new(format!("{} starts the app with tracing and without {DJANGO}", start.source))
+            .remedy(format!(
+                "in {}, write `.signoz/run.sh {}`, or export {DJANGO}={better} before it",
+                start.source,
+                start.inner.join(" ")
+            ))
+            .because([Evidence::new(start.source.clone(), &start.fact)])
+            .into();
+    }
     if let Some((value, source)) = in_run_script(scene) {
         return Verdict::Pass(format!("{source} sets {value}"));
     }

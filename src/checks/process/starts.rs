@@ -14,7 +14,13 @@ pub(super) const CHECKS: &[Check] = &[
         remedy: "write `opentelemetry-instrument` directly before the Python server, each word by itself",
         page: page!("process.wrapper-placed"),
         covers: &["B14", "B15"],
-        spared: nothing_written,
+        spared: |scene| {
+            if quoted_wrapper(scene).is_some() {
+                None
+            } else {
+                nothing_written(scene)
+            }
+        },
         run: wrapper_placed,
         ..PROCESS
     },
@@ -165,7 +171,18 @@ fn wrapper_placed(scene: &Scene<'_>) -> Verdict {
     };
     let found: Vec<&StartLine> = written(scene).filter(wrong).collect();
     let Some(first) = found.first() else {
-        return Verdict::Pass("every start command that names it has it in front".to_owned());
+        return quoted_wrapper(scene).map_or_else(
+            || Verdict::Pass("every start command that names it has it in front".to_owned()),
+            |place| {
+                Failure::new(format!(
+                    "{}: `{WRAPPER}` is given one quoted string, which is no program's name",
+                    place.source
+                ))
+                .remedy(format!("in {}, take the quotes away", place.source))
+                .because([place])
+                .into()
+            },
+        );
     };
     Failure::new(format!(
         "{}: `{WRAPPER}` does not stand directly before the server's own words",
@@ -173,6 +190,38 @@ fn wrapper_placed(scene: &Scene<'_>) -> Verdict {
     ))
     .because(found.iter().map(|start| seen(start)))
     .into()
+}
+
+/// A line in which the wrapper is given a whole command as one word: no start command can be read from it.
+fn quoted_wrapper(scene: &Scene<'_>) -> Option<Evidence> {
+    let kinds = [
+        FileKind::Procfile,
+        FileKind::Unit,
+        FileKind::Ini,
+        FileKind::Shell,
+        FileKind::Makefile,
+        FileKind::Compose,
+        FileKind::Dockerfile,
+    ];
+    let files = scene.survey.files.iter().filter(|file| kinds.contains(&file.kind));
+    let quoted = |line: &str| {
+        let rest = line.split_once(WRAPPER).map_or("", |(_, rest)| rest).trim_start();
+        let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+        let word = rest[1..].split(quote).next()?;
+        // `"opentelemetry-instrument", "gunicorn"` in a list has no space in its words.
+        word.trim().contains(' ').then_some(())
+    };
+    for file in files {
+        let Some(text) = scene.text(&file.path) else { continue };
+        if let Some(number) = text.lines().position(|line| quoted(line).is_some()) {
+            let line = text.lines().nth(number).unwrap_or_default();
+            return Some(Evidence::new(
+                format!("{}:{}", file.path.display(), number + 1),
+                crate::detect::survey::masked_text(line.trim()),
+            ));
+        }
+    }
+    None
 }
 
 fn one_start(scene: &Scene<'_>) -> Verdict {
