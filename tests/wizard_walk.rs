@@ -218,3 +218,71 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     let _ = fs::remove_dir_all(here.join("__pycache__"));
     assert_eq!(picture(here), before);
 }
+
+/// Through the prompts to the plan.
+fn answer_prompts(terminal: &Terminal, endpoint: &str) {
+    terminal.wait_for("What is your SigNoz Cloud region?");
+    terminal.send("\x1b[A");
+    terminal.wait_for("> another address");
+    terminal.send(ENTER);
+    terminal.wait_for("What is the address of your SigNoz or collector?");
+    terminal.send(endpoint);
+    terminal.send(ENTER);
+    terminal.wait_for("What is your ingestion key?");
+    // Back and forth: the answers stay.
+    terminal.send(ESC);
+    terminal.wait_for_new("What is the address of your SigNoz or collector?");
+    terminal.wait_for(endpoint);
+    terminal.send(ENTER);
+    terminal.wait_for_new("What is your ingestion key?");
+    terminal.paste(&format!("{CANARY}\n"));
+    terminal.wait_for("*****");
+    terminal.send(ENTER);
+    terminal.wait_for("Under which name should the app appear?");
+    terminal.send(ENTER);
+    terminal.wait_for("Which deployment environment is this?");
+    terminal.send(ENTER);
+    terminal.wait_for("Which releases of OpenTelemetry?");
+    terminal.send(ENTER);
+    terminal.wait_for("How is the app started?");
+    terminal.send(ENTER);
+    terminal.wait_for_within("Is this right?", LONG);
+}
+
+#[test]
+fn prompts_set_up_too_and_put_back_what_was_ended_half_way() {
+    let folder = shop();
+    let here = folder.path();
+    let program = Program::new(here);
+    let receiver = Receiver::start(&program);
+    let before = picture(here);
+
+    let ended = Terminal::start(&program.command(["--plain"]), (110, 60));
+    answer_prompts(&ended, &receiver.endpoint);
+    ended.send(ENTER);
+    ended.wait_for_within("installing", LONG);
+    ended.send("\x03");
+    assert_eq!(ended.exit(), 130, "{}", ended.screen());
+    ended.assert_clean();
+    assert_eq!(picture(here), before, "ending it did not put everything back");
+
+    let terminal = Terminal::start(&program.command(["--plain"]), (110, 60));
+    answer_prompts(&terminal, &receiver.endpoint);
+    terminal.send(ENTER);
+    terminal.wait_for_within("One proof is left", LONG);
+    terminal.send(ENTER);
+    terminal.wait_for_within("done (exit code 0)", LONG);
+    assert_eq!(terminal.exit(), 0, "{}", terminal.screen());
+    terminal.assert_clean();
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("0 lost, 0 sent twice") && screen.contains("start the app with"),
+        "{screen}"
+    );
+    assert!(!String::from_utf8_lossy(&terminal.raw()).contains("canary"), "the key was shown");
+
+    let undone = program.run(["--undo"]);
+    assert_eq!(undone.status.code(), Some(0), "{}", stderr(&undone));
+    let _ = fs::remove_dir_all(here.join("__pycache__"));
+    assert_eq!(picture(here), before);
+}

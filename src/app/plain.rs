@@ -9,6 +9,7 @@ use crate::domain::plan::StepState;
 use crate::domain::report::{LevelReport, Outcome, Report};
 use crate::error::{Error, Kind, Result};
 use crate::system::System;
+use crate::ui::progress::Progress;
 use crate::ui::prompt::{Asker, Lines, Prompts, Reply, converse, say, with_command};
 use crate::ui::text;
 use crate::wizard::question::{Choice, Then};
@@ -35,13 +36,17 @@ pub(super) fn run(context: &Context, project: &Path, options: &Options, mut inte
         },
         options,
     };
-    let mut asker: Box<dyn Asker> = if context.front == FrontEnd::Prompts {
+    let asker: Box<dyn Asker> = if context.front == FrontEnd::Prompts {
         Box::new(Prompts::default())
     } else {
         Box::new(Lines::new(context.system.cancel.clone()))
     };
+    let mut asker = Rested {
+        asker,
+        progress: &context.progress,
+    };
     let mut report = Report::new("setup");
-    if let Err(error) = desk.talk(asker.as_mut(), &mut interview, &mut report) {
+    if let Err(error) = desk.talk(&mut asker, &mut interview, &mut report) {
         let error = with_command(error, &interview);
         let changed = report
             .plan
@@ -61,6 +66,29 @@ pub(super) fn run(context: &Context, project: &Path, options: &Options, mut inte
         refuse(&mut report, &error);
     }
     Ok(report)
+}
+
+/// Asks with the moving line at rest: it would be drawn over the question.
+struct Rested<'a> {
+    asker: Box<dyn Asker>,
+    progress: &'a Progress,
+}
+
+impl Asker for Rested<'_> {
+    fn choose(&mut self, title: &str, help: &str, choices: &[Choice], current: usize) -> Result<Reply<usize>> {
+        self.progress.rest();
+        self.asker.choose(title, help, choices, current)
+    }
+
+    fn text(&mut self, title: &str, help: &str, current: &str) -> Result<Reply<String>> {
+        self.progress.rest();
+        self.asker.text(title, help, current)
+    }
+
+    fn secret(&mut self, title: &str, help: &str) -> Result<Reply<String>> {
+        self.progress.rest();
+        self.asker.secret(title, help)
+    }
 }
 
 impl Desk<'_> {

@@ -115,6 +115,14 @@ impl Progress {
         }
     }
 
+    /// Takes the moving line away until the next stage begins: somebody is asked something.
+    pub fn rest(&self) {
+        let mut state = self.lock();
+        clear(&mut state);
+        state.title.clear();
+        state.detail.clear();
+    }
+
     fn detail(&self, text: &str) {
         self.lock().detail = text.to_owned();
     }
