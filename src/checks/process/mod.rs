@@ -80,12 +80,31 @@ const HAZARDS: &[Check] = &[
         why: "the app runs in a child process, which plain opentelemetry-instrument before 0.63b0 does not reach",
         remedy: "start without `--reload`, `--debug` or `debug=True`, and runserver with `--noreload`",
         page: page!("process.reloader"),
-        severity: Severity::Warning,
         covers: &["C07", "C08", "C09"],
-        run: |scene| judge(scene, "process.reloader", "no start command was found to reload"),
+        run: reloader,
         ..PROCESS
     },
 ];
+
+/// The run script's loader reaches a reloader's child, and so do releases from 0.63b0 on.
+fn reloader(scene: &Scene<'_>) -> Verdict {
+    let Some(hazard) = scene.detection().hazards.iter().find(|hazard| hazard.id == "process.reloader") else {
+        return Verdict::Pass("no start command was found to reload".to_owned());
+    };
+    let bare: Vec<_> = hazard
+        .because
+        .iter()
+        .filter(|because| !because.fact.contains(".signoz/run.sh"))
+        .cloned()
+        .collect();
+    if bare.is_empty() || scene.is("opentelemetry-instrumentation", ">=0.63b0") {
+        return Verdict::Pass("a start command reloads, and tracing reaches the reloader's child".to_owned());
+    }
+    let wrapped = bare.iter().any(|because| because.fact.contains("opentelemetry-instrument"));
+    let failure = Failure::new(hazard.title.clone()).remedy(hazard.remedy.clone()).because(bare);
+    // Bare, it is not traced anyway, which is another check's matter.
+    if wrapped { failure.into() } else { failure.mild().into() }
+}
 
 /// What detection found under this id already.
 fn judge(scene: &Scene<'_>, id: &str, well: &str) -> Verdict {
