@@ -31,6 +31,7 @@ mod secrets;
 mod span;
 
 use lab::Lab;
+use signoz_setup::checks::by_hand::BY_HAND;
 use signoz_setup::checks::{self, Check, Family};
 use signoz_setup::domain::Outcome;
 use std::collections::BTreeSet;
@@ -140,4 +141,43 @@ fn rows_are_well_formed() {
         families.is_sorted(),
         "rows of a family do not stand together, or not in the order of the families"
     );
+}
+
+/// How many entries each part of the catalogue of failure modes has.
+const ENTRIES: [(char, u32); 8] = [
+    ('A', 22),
+    ('B', 25),
+    ('C', 24),
+    ('D', 36),
+    ('E', 24),
+    ('F', 27),
+    ('G', 12),
+    ('H', 11),
+];
+
+#[test]
+fn every_known_failure_mode_is_seen_by_a_check_or_said_to_be_found_by_hand() {
+    let all: BTreeSet<String> = ENTRIES
+        .iter()
+        .flat_map(|(part, count)| (1..=*count).map(move |number| format!("{part}{number:02}")))
+        .collect();
+    let covered: BTreeSet<String> = checks::all()
+        .flat_map(|check| check.covers)
+        .map(|entry| (*entry).to_owned())
+        .collect();
+    let by_hand: BTreeSet<String> = BY_HAND.iter().map(|row| row.entry.to_owned()).collect();
+    assert_eq!(by_hand.len(), BY_HAND.len(), "an entry stands twice");
+    let unknown: Vec<_> = covered.union(&by_hand).filter(|entry| !all.contains(*entry)).collect();
+    assert!(unknown.is_empty(), "no such entries: {unknown:?}");
+    let both: Vec<_> = covered.intersection(&by_hand).collect();
+    assert!(both.is_empty(), "seen by a check, and said not to be: {both:?}");
+    let neither: Vec<_> = all
+        .iter()
+        .filter(|entry| !covered.contains(*entry) && !by_hand.contains(*entry))
+        .collect();
+    assert!(neither.is_empty(), "neither seen nor listed: {neither:?}");
+    for row in BY_HAND {
+        println!("{} {}: {}", row.entry, row.what, row.why);
+        assert!(row.why.len() > 10 && row.how.len() > 10, "{}", row.entry);
+    }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
 /// Id and text of every page, sorted by id.
-fn pages() -> BTreeMap<&'static str, &'static str> {
+fn pages<'a>() -> BTreeMap<&'static str, &'a str> {
     checks::all().map(|check| (check.id, check.page)).collect()
 }
 
@@ -19,7 +19,9 @@ pub(super) fn run(context: &Context) -> Result<Report> {
         title: title(page).to_owned(),
         text: whole.then(|| page.to_owned()),
     };
-    let pages = pages();
+    let by_hand = checks::by_hand::page();
+    let mut pages = pages();
+    pages.insert("by-hand", &by_hand);
     let mut report = Report::new("explain");
     report.pages = if id.is_empty() {
         pages.iter().map(|(id, text)| page(id, text, false)).collect()

@@ -3,6 +3,7 @@
 //! A check looks and judges. It may never change anything, show a value that may be a secret, call a thing passed that was
 //! not seen, or send the key anywhere but to the configured endpoint.
 
+pub mod by_hand;
 mod collector;
 mod config;
 mod coverage;

@@ -2,10 +2,78 @@
 
 use super::{Check, Failure, Family, ROW, Scene, Severity, Verdict, page};
 use crate::detect::survey::StartLine;
+use crate::domain::Outcome;
 use crate::domain::detection::Evidence;
+use crate::planner::templates::VERIFY_SPAN;
+use crate::verify::python::{PythonRequest, probe};
+use std::time::Duration;
 
 /// In their order.
-pub(super) const CHECKS: &[Check] = &[Check {
+pub(super) const CHECKS: &[Check] = &[PYTHON, FLUSHED];
+
+const PYTHON: Check = Check {
+    id: "span.python",
+    family: Family::Span,
+    title: "a verification span of the app's own Python, under the run script, is accepted",
+    why: "the packages, the loader and the variables are right only when the app's own interpreter can send",
+    remedy: "do what the detail says, then run the check again",
+    doc: "https://signoz.io/docs/instrumentation/opentelemetry-python/",
+    page: page!("span.python"),
+    covers: &["A11", "B06", "B20"],
+    network: true,
+    spared: |scene| {
+        if !scene.is_set_up() {
+            Some("set-up was not run here")
+        } else if scene.python().is_none() {
+            Some("the app's Python was not found")
+        } else {
+            None
+        }
+    },
+    run: python,
+    ..ROW
+};
+
+/// Longest start of an interpreter with every instrumentation, and one export.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+fn python(scene: &Scene<'_>) -> Verdict {
+    let Some(python) = scene.python() else {
+        return Verdict::Unknown("the app's Python was not found".to_owned());
+    };
+    let request = PythonRequest {
+        directory: scene.project,
+        run_script: &scene.run_script(),
+        python: &python.interpreter,
+        protocol: scene.destination().map(|(_, protocol)| protocol).unwrap_or_default(),
+        service_name: None,
+        script: VERIFY_SPAN,
+        receiver: None,
+        deadline: PATIENCE,
+    };
+    match scene.python_probe(|| probe(scene.system, &request, &|_| {})) {
+        Err(error) => Verdict::Unknown(error.what.clone()),
+        Ok(level) => match level.outcome {
+            Outcome::Pass => Verdict::Pass(format!("{}; accepted is not stored", level.detail)),
+            Outcome::Skip | Outcome::Unknown => Verdict::Unknown(level.detail.clone()),
+            Outcome::Warn | Outcome::Fail => {
+                let place = Evidence::new(".signoz/run.sh", format!("{} -c …", python.interpreter.display()));
+                let failure = Failure::new(level.detail.clone()).because([place]);
+                let failure = match &level.remedy {
+                    Some(remedy) => failure.remedy(remedy.clone()),
+                    None => failure,
+                };
+                if level.outcome == Outcome::Warn {
+                    failure.mild().into()
+                } else {
+                    failure.into()
+                }
+            }
+        },
+    }
+}
+
+const FLUSHED: Check = Check {
     id: "span.flushed-at-stop",
     family: Family::Span,
     title: "the last spans are sent when the app is stopped",
@@ -18,7 +86,7 @@ pub(super) const CHECKS: &[Check] = &[Check {
     spared: |scene| (!scene.is_set_up() && scene.starts().next().is_none()).then_some("no start command was found"),
     run: flushed,
     ..ROW
-}];
+};
 
 fn flushed(scene: &Scene<'_>) -> Verdict {
     let hurt: Vec<(&StartLine, &str)> = scene
