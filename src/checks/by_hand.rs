@@ -88,12 +88,6 @@ pub const BY_HAND: &[ByHand] = &[
         "`signoz-setup --rehearse` shows each worker's spans",
     ),
     row(
-        "C03",
-        "a worker hook exports, and nothing is instrumented",
-        "what the app instruments itself is not followed",
-        "`signoz-setup --rehearse`; start with `.signoz/run.sh`",
-    ),
-    row(
         "C05",
         "a hook initialises after a preloaded app was imported",
         "the order shows only in a running worker",

@@ -1,8 +1,19 @@
 //! Fixtures of the family `process`.
 
 use super::Fixture;
+use super::lab::Lab;
+use signoz_setup::domain::Outcome;
 
 pub(super) const FIXTURES: &[Fixture] = &[
+    Fixture {
+        id: "process.tracing-started",
+        pass: |_| {},
+        fail: |lab| {
+            lab.remove(".signoz");
+            lab.file("Procfile", "web: gunicorn app:app\n");
+        },
+        says: "signoz-setup /",
+    },
     Fixture {
         id: "process.wrapper-placed",
         pass: |lab| lab.file("Procfile", "web: sudo opentelemetry-instrument gunicorn app:app\n"),
@@ -127,3 +138,21 @@ pub(super) const FIXTURES: &[Fixture] = &[
         says: "`Procfile:1`",
     },
 ];
+
+#[test]
+fn a_hook_that_exports_what_nobody_makes_is_named() {
+    let lab = Lab::new();
+    lab.remove(".signoz");
+    lab.file("Procfile", "web: gunicorn app:app\n");
+    lab.file(
+        "gunicorn.conf.py",
+        "from opentelemetry import trace\n\n\ndef post_fork(server, worker):\n    trace.set_tracer_provider(TracerProvider())\n    trace.get_tracer_provider().add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))\n",
+    );
+    let finding = lab.finding("process.tracing-started");
+    assert!(finding.detail.contains("nothing instruments"), "{finding:?}");
+    lab.file(
+        "app.py",
+        "from flask import Flask\n\napp = Flask(__name__)\nFlaskInstrumentor().instrument_app(app)\n",
+    );
+    assert_eq!(lab.finding("process.tracing-started").outcome, Outcome::Pass);
+}

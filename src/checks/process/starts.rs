@@ -8,6 +8,17 @@ use crate::domain::detection::{Evidence, ServerKind};
 /// In their order.
 pub(super) const CHECKS: &[Check] = &[
     Check {
+        id: "process.tracing-started",
+        title: "something starts tracing in the app",
+        why: "without a run script, a wrapper or code that starts it, no span is ever made",
+        remedy: "run `signoz-setup`",
+        page: page!("process.tracing-started"),
+        severity: Severity::Warning,
+        covers: &["B20", "C03"],
+        run: tracing_started,
+        ..PROCESS
+    },
+    Check {
         id: "process.wrapper-placed",
         title: "opentelemetry-instrument stands in front of the server, its words apart",
         why: "behind the server, or around one quoted string, it starts nothing, or nothing that is traced",
@@ -161,6 +172,40 @@ fn by_run_script(words: &[String]) -> bool {
 
 fn wraps(start: &StartLine) -> bool {
     start.agents.iter().any(|agent| agent == WRAPPER)
+}
+
+fn tracing_started(scene: &Scene<'_>) -> Verdict {
+    if scene.is_set_up() {
+        return Verdict::Pass("the run script does".to_owned());
+    }
+    if let Some(start) = scene.starts().find(|start| !start.agents.is_empty()) {
+        return Verdict::Pass(format!("{} does", start.source));
+    }
+    let own = |id: &str| scene.detection().hazards.iter().find(|hazard| hazard.id == id);
+    if let Some(hazard) = own("process.own-provider") {
+        let place = hazard.because.first().map_or("", |because| because.source.as_str());
+        return Verdict::Pass(format!("the app's own code does, in {place}"));
+    }
+    if let Some(hazard) = own("process.duplicate-hook") {
+        let instruments = scene
+            .survey
+            .files
+            .iter()
+            .filter(|file| file.kind == FileKind::Python)
+            .filter_map(|file| scene.text(&file.path))
+            .any(|text| text.contains(".instrument(") || text.contains(".instrument_app("));
+        if instruments {
+            return Verdict::Pass("a worker hook and the app's own code do".to_owned());
+        }
+        return Failure::new("a worker hook exports spans, and nothing instruments the app's libraries: there are none to export")
+            .remedy(format!("remove the hook, and run signoz-setup {}", scene.project.display()))
+            .because(hazard.because.iter().cloned())
+            .into();
+    }
+    Failure::new("set-up was not run here, no start command has a wrapper, and no code of the app sets a tracer provider")
+        .remedy(format!("signoz-setup {}", scene.project.display()))
+        .because([Evidence::new(".signoz/run.sh", "is not there")])
+        .into()
 }
 
 fn wrapper_placed(scene: &Scene<'_>) -> Verdict {
