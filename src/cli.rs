@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Parser, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Gets the first trace of a Python app into SigNoz, and proves that it arrived.
 #[derive(Debug, Parser)]
@@ -28,6 +29,22 @@ pub struct Cli {
     /// How the app is started today, for example `gunicorn app:app --workers 4`
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<String>,
+
+    /// Say why spans do not arrive: looks at everything, changes nothing
+    #[arg(long, group = "mode", help_heading = "Modes")]
+    pub check: bool,
+
+    /// With --check: only these families or checks, comma-separated
+    #[arg(long, value_name = "FAMILY", value_delimiter = ',', requires = "check", help_heading = "Modes")]
+    pub only: Vec<String>,
+
+    /// With --check: also read this log of the app
+    #[arg(long, value_name = "FILE", requires = "check", value_hint = ValueHint::FilePath, help_heading = "Modes")]
+    pub log: Option<PathBuf>,
+
+    /// With --check: try the network checks again until they pass or this time is up (90s, 5m)
+    #[arg(long, value_name = "DURATION", requires = "check", value_parser = duration, help_heading = "Modes")]
+    pub wait: Option<Duration>,
 
     /// Start the app with its run script against the embedded receiver and say which worker exported what
     #[arg(long, group = "mode", help_heading = "Modes")]
@@ -118,7 +135,7 @@ pub struct Cli {
     pub yes: bool,
 
     /// Show the plan and its diffs; write nothing
-    #[arg(long, conflicts_with_all = ["rehearse", "tap", "demo", "undo"], help_heading = "Manner")]
+    #[arg(long, conflicts_with_all = ["check", "rehearse", "tap", "demo", "undo"], help_heading = "Manner")]
     pub dry_run: bool,
 
     /// Exactly one JSON document on standard output; progress on standard error
@@ -172,6 +189,21 @@ pub enum When {
     Always,
     /// Never.
     Never,
+}
+
+/// `90`, `90s`, `5m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number: u64 = text[..digits]
+        .parse()
+        .map_err(|_| format!("`{}` is not a duration; write 90s, 5m or 1h", text.escape_debug()))?;
+    let seconds = match &text[digits..] {
+        "" | "s" => number,
+        "m" => number * 60,
+        "h" => number * 3600,
+        _ => return Err(format!("`{}` is not a duration; write 90s, 5m or 1h", text.escape_debug())),
+    };
+    Ok(Duration::from_secs(seconds))
 }
 
 fn target() -> impl TypedValueParser<Value = Target> {

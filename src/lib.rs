@@ -14,6 +14,7 @@
 //! | `engine` | diff, apply, journal, undo | `domain`, `error`, `packages`, `system` |
 //! | `tap` | the embedded OTLP receiver and its ledger | `domain`, `error`, `system` |
 //! | `verify` | the four honest levels | `domain`, `error`, `planner`, `system`, `tap` |
+//! | `checks` | the doctor's catalogue and its runner | `coverage`, `detect`, `domain`, `error`, `packages`, `planner`, `system`, `verify` |
 //! | `wizard` | the questions, one table | `domain`, `error` |
 //! | `ui` | shows; never decides | `domain`, `error`, `wizard` |
 //! | `cli` | flags | `domain`, `error`, `wizard` |
@@ -22,6 +23,7 @@
 #![warn(unreachable_pub)]
 
 pub mod app;
+pub mod checks;
 pub mod cli;
 pub mod coverage;
 pub mod detect;

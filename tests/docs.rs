@@ -60,3 +60,23 @@ fn versions_in_the_readme_are_those_that_are_installed() {
         }
     }
 }
+
+/// The table of checks in the README is the catalogue's; `UPDATE_README=1 cargo test --test docs` writes it.
+#[test]
+fn the_table_of_checks_is_the_catalogue() {
+    const BEGIN: &str = "<!-- the checks, written by tests/docs.rs -->\n";
+    const END: &str = "<!-- end of the checks -->";
+    let mut table = String::from("\n| check | what should be true |\n|---|---|\n");
+    for check in signoz_setup::checks::all() {
+        table.push_str(&format!("| `{}` | {} |\n", check.id, check.title));
+    }
+    table.push('\n');
+    let readme = fs::read_to_string("README.md").unwrap();
+    let (before, rest) = readme.split_once(BEGIN).unwrap();
+    let (written, after) = rest.split_once(END).unwrap();
+    if std::env::var_os("UPDATE_README").is_some() {
+        fs::write("README.md", format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(written, table, "run `UPDATE_README=1 cargo test --test docs`");
+}

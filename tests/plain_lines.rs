@@ -76,7 +76,7 @@ fn answers_from_a_pipe_set_up_and_a_second_run_starts_from_them() {
     // States are words, not only marks.
     let said = stderr(&done) + &stdout(&done);
     assert!(
-        said.contains("[to do] write the run script") && said.contains("[ok] write the run script"),
+        said.contains("to do: write the run script") && said.contains("ok: write the run script"),
         "{said}"
     );
     for glyph in ["✓", "×", "–", "…", "→"] {
@@ -232,7 +232,7 @@ fn a_key_is_tried_where_it_would_be_sent_and_the_answer_is_said_in_words() {
     let lines = ["8", "http://127.0.0.1:9", CANARY, "<"];
     let refused = run_with_network(&shop.program(), &[], &lines);
     let said = stderr(&refused);
-    assert!(said.contains("[failed] nothing listens at 127.0.0.1:9"), "{said}");
+    assert!(said.contains("failed: nothing listens at 127.0.0.1:9"), "{said}");
     assert!(said.contains("fingerprint"), "the key that was given is not offered again: {said}");
 }
 

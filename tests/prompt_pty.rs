@@ -297,6 +297,7 @@ fn plain_terminals_and_screen_readers_get_lines() {
         answer(&terminal, "3\r", "not shown: ");
         terminal.send(&format!("{CANARY}\r"));
         terminal.wait_for("Answer [shop]:");
+        assert!(terminal.flags_now().echo, "an answer that may be seen is not");
         assert_no_key(&terminal);
         answer(&terminal, "<\r", "not shown:");
         assert!(terminal.all().contains("the key that is there already"), "{}", terminal.all());

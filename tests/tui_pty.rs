@@ -128,6 +128,9 @@ fn a_window_can_have_any_size() {
     terminal.wait_for("60");
     terminal.wait_gone("region?");
     terminal.send(ENTER);
+    // Drawn anew on request: what was typed before has been heard by then.
+    terminal.send("\x0c");
+    terminal.wait_for_new("60");
     terminal.resize(80, 24);
     terminal.wait_for("region?");
     terminal.send(CTRL_C);
@@ -199,11 +202,11 @@ fn a_refusal_is_shown_with_its_way_out_and_gives_the_exit_code() {
     terminal.wait_for("How is the app started?");
     terminal.send(ENTER);
     // An environment without pip, without the network and without uv's cache cannot be resolved.
-    terminal.wait_for("what helps");
+    terminal.wait_for("What helps");
     terminal.send(ESC);
     terminal.wait_for("How is the app started?");
     terminal.send(ENTER);
-    terminal.wait_for("what helps");
+    terminal.wait_for("What helps");
     terminal.send("q");
     assert_eq!(terminal.exit(), 3, "{}", terminal.screen());
     terminal.assert_clean();

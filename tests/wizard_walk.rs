@@ -13,7 +13,8 @@ use pty::Terminal;
 use real::{Receiver, picture};
 use serde_json::Value;
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -182,6 +183,16 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     fs::remove_file(&key).unwrap();
     fs::rename(here.join("../signoz-setup.kept"), here.join("signoz-setup.toml")).unwrap();
 
+    // Line prompts, from a pipe: the same answers by number and text, and the plan that is there already.
+    let set_by_number = if set == "current" { "2" } else { "1" };
+    let lines = format!("2\n8\n{}\n{CANARY}\nwalked\ntest\n{set_by_number}\n1\n5\n", receiver.endpoint);
+    let mut plain = program.command(["--plain"]).stdin(Stdio::piped()).spawn().unwrap();
+    plain.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let plain = plain.wait_with_output().unwrap();
+    let said = stderr(&plain);
+    assert!(said.contains("nothing to do") && plain.status.code() == Some(130), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+
     // The second time it starts from the answers; the key is kept for this endpoint, so nothing is asked.
     let again = Terminal::start(&program.command([] as [&str; 0]), (100, 30));
     again.wait_for("see what is right");
@@ -203,5 +214,75 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     undo.send("q");
     assert_eq!(undo.exit(), 0, "{}", undo.screen());
     undo.assert_clean();
+    // Python itself leaves bytecode of the app's own modules behind when the app has run.
+    let _ = fs::remove_dir_all(here.join("__pycache__"));
+    assert_eq!(picture(here), before);
+}
+
+/// Through the prompts to the plan.
+fn answer_prompts(terminal: &Terminal, endpoint: &str) {
+    terminal.wait_for("What is your SigNoz Cloud region?");
+    terminal.send("\x1b[A");
+    terminal.wait_for("> another address");
+    terminal.send(ENTER);
+    terminal.wait_for("What is the address of your SigNoz or collector?");
+    terminal.send(endpoint);
+    terminal.send(ENTER);
+    terminal.wait_for("What is your ingestion key?");
+    // Back and forth: the answers stay.
+    terminal.send(ESC);
+    terminal.wait_for_new("What is the address of your SigNoz or collector?");
+    terminal.wait_for(endpoint);
+    terminal.send(ENTER);
+    terminal.wait_for_new("What is your ingestion key?");
+    terminal.paste(&format!("{CANARY}\n"));
+    terminal.wait_for("*****");
+    terminal.send(ENTER);
+    terminal.wait_for("Under which name should the app appear?");
+    terminal.send(ENTER);
+    terminal.wait_for("Which deployment environment is this?");
+    terminal.send(ENTER);
+    terminal.wait_for("Which releases of OpenTelemetry?");
+    terminal.send(ENTER);
+    terminal.wait_for("How is the app started?");
+    terminal.send(ENTER);
+    terminal.wait_for_within("What shall be done with this plan?", LONG);
+}
+
+#[test]
+fn prompts_set_up_too_and_put_back_what_was_ended_half_way() {
+    let folder = shop();
+    let here = folder.path();
+    let program = Program::new(here);
+    let receiver = Receiver::start(&program);
+    let before = picture(here);
+
+    let ended = Terminal::start(&program.command(["--plain"]), (110, 60));
+    answer_prompts(&ended, &receiver.endpoint);
+    ended.send(ENTER);
+    ended.wait_for_within("installing", LONG);
+    ended.send("\x03");
+    assert_eq!(ended.exit(), 130, "{}", ended.screen());
+    ended.assert_clean();
+    assert_eq!(picture(here), before, "ending it did not put everything back");
+
+    let terminal = Terminal::start(&program.command(["--plain"]), (110, 60));
+    answer_prompts(&terminal, &receiver.endpoint);
+    terminal.send(ENTER);
+    terminal.wait_for_within("One proof is left", LONG);
+    terminal.send(ENTER);
+    terminal.wait_for_within("done (exit code 0)", LONG);
+    assert_eq!(terminal.exit(), 0, "{}", terminal.screen());
+    terminal.assert_clean();
+    let screen = terminal.screen();
+    assert!(
+        screen.contains("0 lost, 0 sent twice") && screen.contains("start the app with"),
+        "{screen}"
+    );
+    assert!(!String::from_utf8_lossy(&terminal.raw()).contains("canary"), "the key was shown");
+
+    let undone = program.run(["--undo"]);
+    assert_eq!(undone.status.code(), Some(0), "{}", stderr(&undone));
+    let _ = fs::remove_dir_all(here.join("__pycache__"));
     assert_eq!(picture(here), before);
 }

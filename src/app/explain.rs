@@ -1,56 +1,35 @@
 //! The offline pages of findings.
 
 use super::Context;
+use crate::checks;
 use crate::domain::report::{Page, Report};
 use crate::error::{Error, Result};
-
-macro_rules! page {
-    ($id:literal) => {
-        ($id, include_str!(concat!("../../assets/explain/", $id, ".md")))
-    };
-}
+use std::collections::BTreeMap;
 
 /// Id and text of every page, sorted by id.
-const PAGES: &[(&str, &str)] = &[
-    page!("config.django-settings"),
-    page!("config.left-over-environment"),
-    page!("coverage.server-traced"),
-    page!("ingest.key-accepted"),
-    page!("network.endpoint-reachable"),
-    page!("packages.conflict-free"),
-    page!("packages.setuptools"),
-    page!("process.competing-agent"),
-    page!("process.duplicate-hook"),
-    page!("process.isolated-python"),
-    page!("process.own-provider"),
-    page!("process.reloader"),
-    page!("process.spawned-workers"),
-    page!("python.environment"),
-    page!("span.flushed-at-stop"),
-];
+fn pages<'a>() -> BTreeMap<&'static str, &'a str> {
+    checks::all().map(|check| (check.id, check.page)).collect()
+}
 
 /// One page, or the list of all.
 pub(super) fn run(context: &Context) -> Result<Report> {
     let id = context.cli.explain.as_deref().unwrap_or_default();
+    let page = |id: &str, page: &str, whole: bool| Page {
+        id: id.to_owned(),
+        title: title(page).to_owned(),
+        text: whole.then(|| page.to_owned()),
+    };
+    let by_hand = checks::by_hand::page();
+    let mut pages = pages();
+    pages.insert("by-hand", &by_hand);
     let mut report = Report::new("explain");
     report.pages = if id.is_empty() {
-        PAGES
-            .iter()
-            .map(|(id, page)| Page {
-                id: (*id).to_owned(),
-                title: title(page).to_owned(),
-                text: None,
-            })
-            .collect()
+        pages.iter().map(|(id, text)| page(id, text, false)).collect()
     } else {
-        let (id, page) = PAGES.iter().find(|(known, _)| *known == id).ok_or_else(|| {
+        let text = pages.get(id).ok_or_else(|| {
             Error::usage(format!("there is no page `{}`", id.escape_debug())).remedy("run `signoz-setup --explain` for the list")
         })?;
-        vec![Page {
-            id: (*id).to_owned(),
-            title: title(page).to_owned(),
-            text: Some((*page).to_owned()),
-        }]
+        vec![page(id, text, true)]
     };
     Ok(report)
 }
@@ -71,9 +50,9 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
-        let listed: Vec<String> = PAGES.iter().map(|(id, _)| format!("{id}.md")).collect();
+        let listed: Vec<String> = pages().keys().map(|id| format!("{id}.md")).collect();
         assert_eq!(files, listed);
-        for (id, page) in PAGES {
+        for (id, page) in pages() {
             assert!(page.starts_with(&format!("# {id}\n\n")) && title(page).ends_with('.'), "{id}");
         }
     }

@@ -12,7 +12,7 @@ use crate::detect;
 use crate::domain::answers::{Answers, Destination, Draft};
 use crate::domain::detection::PythonEnvironment;
 use crate::domain::report::{Level, LevelReport, Report};
-use crate::domain::{Detection, Event, InstrumentationSet, Region, Resolution, ServiceName, Target};
+use crate::domain::{Detection, Event, InstrumentationSet, Region, Resolution, Target};
 use crate::engine;
 use crate::error::{Error, Result, Signal};
 use crate::system::{Cancel, RealCommands, System};
@@ -379,20 +379,6 @@ pub(super) fn rehearse(pipeline: &Pipeline<'_>, prepared: &Prepared, report: &mu
     Ok(())
 }
 
-/// Tries the key of some answers against every region.
-pub(super) fn find_region(system: &System, draft: &Draft) -> Vec<(Region, LevelReport)> {
-    let name = draft.service_name.clone().or_else(probe_name);
-    match (&draft.key, name) {
-        (Some(key), Some(name)) => regions::try_each(system, &regions::cloud(), key, draft.protocol.unwrap_or_default(), &name),
-        _ => Vec::new(),
-    }
-}
-
-/// The service that a probe names while the app has no name.
-fn probe_name() -> Option<ServiceName> {
-    "signoz-setup".parse().ok()
-}
-
 /// What detection says to a conversation: the facts, how each command would be started, what each set would trace.
 pub(super) fn found(detection: &Detection) -> Found {
     let version = detection.python.as_ref().map_or("", |python| python.version.as_str());
@@ -414,6 +400,18 @@ pub(super) fn found(detection: &Detection) -> Found {
     }
 }
 
+/// Tries the key of these answers against every region.
+pub(super) fn find_region(system: &System, draft: &Draft) -> Vec<(Region, LevelReport)> {
+    let name = draft.service_name.clone().or_else(|| OWN_NAME.parse().ok());
+    let (Some(key), Some(name)) = (&draft.key, name) else {
+        return Vec::new();
+    };
+    regions::try_each(system, &regions::cloud(), key, draft.protocol.unwrap_or_default(), &name)
+}
+
+/// The service name of a probe before the app has one.
+const OWN_NAME: &str = "signoz-setup";
+
 /// Answers that are complete enough for a probe of the endpoint, whatever else is still open.
 pub(super) fn probable(draft: &Draft) -> Option<Answers> {
     let destination = match (&draft.endpoint, &draft.region) {
@@ -426,7 +424,7 @@ pub(super) fn probable(draft: &Draft) -> Option<Answers> {
         destination,
         key: draft.key.clone(),
         api_key: None,
-        service_name: draft.service_name.clone().or_else(probe_name)?,
+        service_name: draft.service_name.clone().or_else(|| OWN_NAME.parse().ok())?,
         deployment_environment: None,
         protocol: draft.protocol.unwrap_or_default(),
         instrumentation: InstrumentationSet::default(),

@@ -3,6 +3,7 @@
 //! Nobody imports this module.
 
 mod answers;
+mod check;
 mod demo;
 mod explain;
 mod guided;
@@ -57,12 +58,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
         return 0;
     }
     let json = cli.wants_json();
-    let strict = cli.strict;
+    let (strict, verbose) = (cli.strict, cli.verbose);
     let mode = mode(&cli);
     let outcome = log_to_file(&cli).and_then(|()| {
         let front = FrontEnd::choose(&cli, &system);
-        if front == FrontEnd::Lines && (is_guided(&cli) || FrontEnd::is_dumb(&system)) {
-            style::write_words();
+        if front == FrontEnd::Lines && (spare(&system) || is_guided(&cli)) {
+            style::say_marks();
+        }
+        if front == FrontEnd::Lines && spare(&system) && cli.color == When::Auto {
+            anstream::ColorChoice::Never.write_global();
         }
         let manner = match front {
             FrontEnd::Full => Manner::Silent,
@@ -86,7 +90,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, system: System) -> u8 
         Err(error) => failed(mode, &error),
     };
     settle(&mut report, strict);
-    match print(&report, json) {
+    match print(&report, json, verbose) {
         Ok(()) => report.exit_code,
         // Whoever closed the pipe knows that the rest is missing.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => report.exit_code,
@@ -108,17 +112,16 @@ enum FrontEnd {
     Lines,
 }
 
-impl FrontEnd {
-    /// Whether the person, or the terminal, wants nothing but lines of words.
-    fn is_dumb(system: &System) -> bool {
-        system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some()
-    }
+/// Whether nothing but plain lines may be written: a terminal that can do no more, or a person who asked for it.
+fn spare(system: &System) -> bool {
+    system.var("TERM") == Some("dumb") || system.var("ACCESSIBLE").is_some()
+}
 
+impl FrontEnd {
     fn choose(cli: &Cli, system: &System) -> Self {
-        let dumb = Self::is_dumb(system);
         let guided = is_guided(cli);
         let typed = std::io::stdin().is_terminal();
-        if dumb || !std::io::stderr().is_terminal() || (guided && !typed) {
+        if spare(system) || !std::io::stderr().is_terminal() || (guided && !typed) {
             return Self::Lines;
         }
         let terminal = typed && std::io::stdout().is_terminal();
@@ -141,7 +144,9 @@ fn is_guided(cli: &Cli) -> bool {
 }
 
 const fn mode(cli: &Cli) -> &'static str {
-    if cli.rehearse {
+    if cli.check {
+        "check"
+    } else if cli.rehearse {
         "rehearse"
     } else if cli.tap {
         "tap"
@@ -160,6 +165,7 @@ const fn mode(cli: &Cli) -> &'static str {
 
 fn dispatch(context: &Context) -> Result<Report> {
     match mode(&context.cli) {
+        "check" => check::run(context),
         "rehearse" => rehearse::run(context),
         "tap" => tap::run(context),
         "demo" => demo::run(context),
@@ -198,26 +204,28 @@ fn settle(report: &mut Report, strict: bool) {
     }
     let levels = report.verification.iter().flat_map(|verification| &verification.levels);
     let seen = |wanted: Outcome| levels.clone().any(|level| level.outcome == wanted);
-    if seen(Outcome::Fail) || seen(Outcome::Unknown) {
+    let found = report.summary.unwrap_or_default();
+    if seen(Outcome::Fail) || seen(Outcome::Unknown) || found.fail > 0 {
         report.outcome = RunOutcome::Failed;
         report.exit_code = 1;
-    } else if seen(Outcome::Warn) || !report.warnings.is_empty() {
+    } else if seen(Outcome::Warn) || !report.warnings.is_empty() || found.warn + found.unknown > 0 {
         report.outcome = RunOutcome::Warnings;
         report.exit_code = u8::from(strict);
     }
 }
 
 /// Prints the report; a document that could not be written must not look like success to a script.
-fn print(report: &Report, json: bool) -> std::io::Result<()> {
+fn print(report: &Report, json: bool, whole: bool) -> std::io::Result<()> {
     let mut stdout = anstream::stdout();
     if json {
         let document = serde_json::to_string_pretty(report)?;
         writeln!(stdout, "{document}")?;
         return stdout.flush();
     }
-    let known = report.plan.is_some() || report.environment.is_some() || report.tap.is_some() || report.undo.is_some();
+    let known =
+        report.plan.is_some() || report.summary.is_some() || report.environment.is_some() || report.tap.is_some() || report.undo.is_some();
     if report.error.is_none() || known {
-        let text = text::report(report);
+        let text = text::report(report, whole);
         // A diff is shown as it is, and so is everything that goes into a file or pipe.
         let wrapped = std::io::stdout().is_terminal() && report.mode != "dry-run";
         let shown = if wrapped { text::wrap(&text, progress::width()) } else { text };
@@ -242,6 +250,7 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
         let _ = print(
             &failed("usage", &Error::usage(what).remedy("run `signoz-setup --help` for the flags")),
             true,
+            false,
         );
     } else {
         let _ = error.print();

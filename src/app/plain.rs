@@ -16,7 +16,7 @@ use crate::ui::lines::{self, Lines};
 use crate::ui::prompt::{self, Prompts};
 use crate::ui::text::{self, Steps};
 use crate::wizard::question::{self, Choice, Question, Then, join};
-use crate::wizard::{Action, CLEARED, Interview, OFFER, OFFERED, OFFLINE, Options, SAVED, Way};
+use crate::wizard::{Action, CLEARED, Interview, OFFER, OFFERED, OFFLINE, Options, SAVED, Way, menu};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,17 +149,17 @@ impl<'a> Guide<'a> {
     }
 
     fn menu(&mut self) -> Walked<Action> {
-        let menu = self.options.menu();
-        if let [only] = menu.as_slice() {
+        let actions = menu(self.options);
+        if let [only] = actions.as_slice() {
             return Ok(*only);
         }
-        let titles: Vec<(&str, &str)> = menu.iter().map(|action| (action.title(), "")).collect();
+        let titles: Vec<(&str, &str)> = actions.iter().map(|action| (action.title(), "")).collect();
         let chosen = self.choose(
             "What shall be done?",
             "undo begins at once; everything else shows a plan first",
             &titles,
         )?;
-        Ok(chosen.map_or(menu[0], |index| menu[index]))
+        Ok(chosen.map_or(actions[0], |index| actions[index]))
     }
 
     /// Asks a question of the table until its answer is taken, does what it sets going, and says what comes next.
@@ -237,7 +237,7 @@ impl<'a> Guide<'a> {
     fn before(&mut self, question: &Question) -> At {
         match self.interview.before(question) {
             Some(before) => At::Question(before),
-            None if self.options.menu().len() > 1 => {
+            None if menu(self.options).len() > 1 => {
                 self.hurried = false;
                 At::Menu
             }

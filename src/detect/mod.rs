@@ -23,6 +23,7 @@ mod shape;
 mod shell;
 mod source;
 mod sources;
+pub mod survey;
 mod targets;
 mod text;
 mod walk;
@@ -30,6 +31,7 @@ mod wrappers;
 
 pub use host::look as look_at_host;
 pub use invocation::parse_command;
+pub use survey::Survey;
 
 use crate::domain::detection::Detection;
 use crate::domain::event::{Event, Observer};
@@ -44,6 +46,16 @@ use std::path::Path;
 /// [`Detection::notes`]; a folder that holds nothing gives a detection that says so.
 #[must_use]
 pub fn run(system: &System, project: &Path, python: Option<&Path>, observer: Observer<'_>) -> Detection {
+    look(system, project, python, observer, false).detection
+}
+
+/// The same, with the raw material that it was made of.
+#[must_use]
+pub fn survey(system: &System, project: &Path, python: Option<&Path>, observer: Observer<'_>) -> Survey {
+    look(system, project, python, observer, true)
+}
+
+fn look(system: &System, project: &Path, python: Option<&Path>, observer: Observer<'_>, raw: bool) -> Survey {
     let project = text::tidy(&std::path::absolute(project).unwrap_or_else(|_| project.to_path_buf()));
     let stage = |title: &str| observer(Event::Stage { title: title.to_owned() });
     stage("looking through the project");
@@ -90,7 +102,18 @@ pub fn run(system: &System, project: &Path, python: Option<&Path>, observer: Obs
         },
         &mut notes,
     );
-    Detection {
+    let (mut survey, processes) = if raw {
+        let survey = Survey {
+            commands: gathered.commands.iter().map(survey::start_line).collect(),
+            files: survey::files(&tree),
+            ..Survey::default()
+        };
+        (survey, survey::processes(system, &project))
+    } else {
+        (Survey::default(), Vec::new())
+    };
+    survey.processes = processes;
+    survey.detection = Detection {
         targets: places.targets,
         frameworks: frameworks::find(&project, &installed, &required),
         python: pythons.chosen,
@@ -105,7 +128,16 @@ pub fn run(system: &System, project: &Path, python: Option<&Path>, observer: Obs
         installed,
         otel_variables: otel_variables(system),
         notes,
+    };
+    if raw {
+        let own = |setting: sources::Setting| survey::Setting {
+            name: setting.name,
+            value: setting.value,
+            source: setting.source,
+        };
+        survey.settings = gathered.settings.into_iter().map(own).collect();
     }
+    survey
 }
 
 /// Our own `OTEL_*` variables; a header's value is a key.

@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Python,
     /// A manifest, chart or kustomization.
     Manifest,
+    /// Any other YAML: perhaps a collector's configuration or a chart's values.
+    Yaml,
 }
 
 /// A file worth reading.
@@ -322,6 +324,7 @@ fn classify(path: &Path) -> Option<Kind> {
         {
             Some(Kind::Manifest)
         }
+        "yml" | "yaml" => Some(Kind::Yaml),
         "mk" => Some(Kind::Makefile),
         _ if name == "Procfile" || name.starts_with("Procfile.") => Some(Kind::Procfile),
         _ if matches!(stem, "Dockerfile" | "Containerfile") || matches!(extension, "Dockerfile" | "dockerfile") => Some(Kind::Dockerfile),

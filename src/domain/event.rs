@@ -40,6 +40,18 @@ pub enum Event {
         /// One row for each worker process.
         rows: Vec<super::report::WorkerRow>,
     },
+    /// A check begins that may take longer than a moment.
+    Checking {
+        /// Its id.
+        id: &'static str,
+        /// Its title.
+        title: &'static str,
+    },
+    /// A check has ended.
+    Checked {
+        /// What it found.
+        finding: Box<super::report::Finding>,
+    },
     /// Something the person should know that is not a failure.
     Warning {
         /// The text.

@@ -3,7 +3,7 @@
 //! May never hold a secret: fields are plain text and are serialised as they are.
 
 use super::coverage::Coverage;
-use super::detection::{Detection, StartMethod};
+use super::detection::{Detection, Evidence, StartMethod};
 use super::packages::Resolution;
 use super::target::Protocol;
 use serde::Serialize;
@@ -260,6 +260,12 @@ pub struct Report {
     /// What was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
+    /// What the checks found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// How many checks ended how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
     /// What the receiver counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tap: Option<TapReport>,
@@ -299,6 +305,8 @@ impl Report {
             launch: None,
             plan: None,
             verification: None,
+            findings: Vec::new(),
+            summary: None,
             tap: None,
             undo: None,
             pages: Vec::new(),
@@ -330,6 +338,59 @@ pub struct Kept {
     pub why: String,
     /// How to remove it by hand.
     pub manual: String,
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// `family.kebab-name`.
+    pub id: &'static str,
+    /// The first part of the id.
+    pub family: &'static str,
+    /// What should be true, affirmative.
+    pub title: &'static str,
+    /// What was seen.
+    pub outcome: Outcome,
+    /// In words; of a skipped check the reason.
+    pub detail: String,
+    /// What to do, to paste where possible; empty for a pass.
+    pub remedy: String,
+    /// Where more is said.
+    pub doc: &'static str,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// File and line, process, variable.
+    pub evidence: Vec<Evidence>,
+}
+
+/// How many checks ended how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Summary {
+    /// Seen to be right.
+    pub pass: usize,
+    /// Work, but not as they should.
+    pub warn: usize,
+    /// Seen to be wrong.
+    pub fail: usize,
+    /// Not run.
+    pub skip: usize,
+    /// Could not find out.
+    pub unknown: usize,
+}
+
+impl Summary {
+    /// Counts.
+    #[must_use]
+    pub fn of(findings: &[Finding]) -> Self {
+        let count = |outcome| findings.iter().filter(|finding| finding.outcome == outcome).count();
+        Self {
+            pass: count(Outcome::Pass),
+            warn: count(Outcome::Warn),
+            fail: count(Outcome::Fail),
+            skip: count(Outcome::Skip),
+            unknown: count(Outcome::Unknown),
+        }
+    }
 }
 
 /// An offline page.

@@ -4,7 +4,7 @@
 
 pub mod install;
 pub mod installed;
-mod markers;
+pub(crate) mod markers;
 mod output;
 pub mod preflight;
 pub mod tools;

@@ -4,11 +4,11 @@
 //! May never move the cursor, or let a secret be echoed.
 
 use super::asking::{Ask, Asker, NoReply, Reply, Waiting};
+use super::echo::{Echo, Typing};
 use super::view::clean;
 use crate::wizard::question::{Choice, Kind};
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use std::fmt;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
@@ -24,8 +24,7 @@ type Source = Arc<Mutex<dyn BufRead + Send>>;
 pub struct Lines {
     source: Source,
     out: Box<dyn Write>,
-    /// What is typed is echoed, its line break included.
-    echoes: bool,
+    echo: Echo,
     waiting: Waiting<io::Result<Option<String>>>,
 }
 
@@ -34,7 +33,7 @@ impl Lines {
     #[must_use]
     pub fn new(runtime: &Handle) -> Self {
         let mut lines = Self::over(runtime, BufReader::new(io::stdin()), anstream::stderr());
-        lines.echoes = io::stdin().is_terminal();
+        lines.echo = Echo::take();
         lines
     }
 
@@ -44,23 +43,27 @@ impl Lines {
         Self {
             source: Arc::new(Mutex::new(source)),
             out: Box::new(out),
-            echoes: false,
+            echo: Echo::none(),
             waiting: Waiting::new(runtime),
         }
     }
 
     /// The next line without its end.
-    fn read(&mut self) -> Result<String, NoReply> {
+    fn read(&mut self, prompt: &str, typing: Typing) -> Result<String, NoReply> {
+        // First: what is typed at the sight of the prompt is echoed, or not, as it should be.
+        self.echo.begin(typing);
+        self.write(prompt);
         let source = Arc::clone(&self.source);
         let read = self.waiting.wait_for(move || next_line(&source));
+        self.echo.end(typing);
         let whole = matches!(&read, Ok(Ok(Some(_))));
-        if !(whole && self.echoes) {
+        if !(whole && self.echo.is_there()) {
             self.write("\n");
         }
         match read {
             Ok(Ok(Some(line))) => Ok(line),
             Ok(Ok(None)) => Err(NoReply::Nobody("standard input has ended".to_owned())),
-            Ok(Err(error)) => Err(unread(&error)),
+            Ok(Err(error)) => Err(NoReply::Nobody(format!("standard input cannot be read: {error}"))),
             Err(signal) => Err(NoReply::Ended(signal)),
         }
     }
@@ -74,12 +77,6 @@ impl Lines {
 
 impl Asker for Lines {
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Reply, NoReply> {
-        // First: what is typed at the sight of the question must not be echoed.
-        let _unechoed = if ask.kind == Kind::Secret && self.echoes {
-            Some(Unechoed::begin().map_err(|error| unread(&error))?)
-        } else {
-            None
-        };
         let mut question = format!("\n{}\n", ask.title);
         for (index, choice) in ask.choices.iter().enumerate() {
             let note = if choice.note.is_empty() {
@@ -101,18 +98,17 @@ impl Asker for Lines {
             Kind::Text => ask.current.map(clean),
             Kind::Secret => None,
         };
-        let name = match ask.kind {
-            Kind::Choice => "Number",
-            Kind::Text => "Answer",
-            Kind::Secret => "Answer, not shown",
+        let (name, typing) = match ask.kind {
+            Kind::Choice => ("Number", Typing::Shown),
+            Kind::Text => ("Answer", Typing::Shown),
+            Kind::Secret => ("Answer, not shown", Typing::Secret),
         };
         let prompt = match current.filter(|current| !current.is_empty()) {
             Some(current) => format!("{name} [{current}]: "),
             None => format!("{name}: "),
         };
         loop {
-            self.write(&prompt);
-            let line = self.read()?;
+            let line = self.read(&prompt, typing)?;
             match (line.trim(), ask.kind) {
                 ("?", _) => self.say(ask.help),
                 ("<", _) => return Ok(Reply::Back),
@@ -151,10 +147,6 @@ fn chosen<'a>(ask: &Ask<'a>, answer: &str) -> Option<&'a Choice> {
     ask.choices.iter().find(named)
 }
 
-fn unread(error: &io::Error) -> NoReply {
-    NoReply::Nobody(format!("standard input cannot be read: {error}"))
-}
-
 fn next_line(source: &Source) -> io::Result<Option<String>> {
     let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
     let mut bytes = Vec::new();
@@ -169,31 +161,6 @@ fn next_line(source: &Source) -> io::Result<Option<String>> {
 
 impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").field("echoes", &self.echoes).finish_non_exhaustive()
-    }
-}
-
-/// The terminal while what is typed is not echoed. Dropping it gives the echo back.
-struct Unechoed(Termios);
-
-impl Unechoed {
-    fn begin() -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
-        let mut quiet = before.clone();
-        quiet.local_modes.remove(LocalModes::ECHO);
-        quiet.local_modes.insert(LocalModes::ECHONL);
-        // Ctrl-Z would hand the terminal to a shell that may echo what follows: 0 disables it, as POSIX_VDISABLE does.
-        quiet.special_codes[SpecialCodeIndex::VSUSP] = 0;
-        // What was typed ahead is not thrown away.
-        tcsetattr(io::stdin(), OptionalActions::Now, &quiet)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Unechoed {
-    fn drop(&mut self) {
-        // What was typed and not read is part of a secret: it must not come to light at the next prompt, or at the shell's.
-        // Best effort: there is nothing to do about a terminal that is gone.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+        f.debug_struct("Lines").field("echo", &self.echo).finish_non_exhaustive()
     }
 }

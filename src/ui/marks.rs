@@ -39,21 +39,21 @@ impl Mark {
         Self { glyph, tone }
     }
 
-    /// What it says, in words: for screen readers and for terminals that show nothing but letters.
+    /// What the mark says, for those to whom a glyph says nothing.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match (self.glyph, self.tone) {
-            ("✓", _) => "ok",
-            ("!", _) => "look",
-            ("×", _) => "failed",
-            ("–", Tone::Care) => "not traced",
-            ("–", _) => "not run",
-            ("?", _) => "unclear",
-            ("+", _) => "to do",
-            ("=", _) => "already right",
-            ("…", _) => "now",
-            ("↩", _) => "put back",
-            (glyph, _) => glyph,
+        match self.glyph {
+            "–" if self.tone == Tone::Care => "not traced:",
+            "✓" => "ok:",
+            "!" => "look at this:",
+            "×" => "failed:",
+            "–" => "not done:",
+            "↩" => "put back:",
+            "+" => "to do:",
+            "=" => "right already:",
+            "…" => "at work:",
+            "?" => "not known:",
+            other => other,
         }
     }
 }
@@ -68,6 +68,8 @@ pub const BAD: Mark = Mark::new("×", Tone::Bad);
 pub const NONE: Mark = Mark::new("–", Tone::Quiet);
 /// The chosen line.
 pub const CHOSEN: Mark = Mark::new("❯", Tone::Accent);
+/// Put back, as was asked.
+pub const RESTORED: Mark = Mark::new("↩", Tone::Good);
 /// Put back.
 pub const BACK: Mark = Mark::new("↩", Tone::Care);
 
@@ -172,8 +174,6 @@ mod tests {
 
     #[test]
     fn every_state_has_a_word() {
-        let coverages = [CoverageStatus::Traced, CoverageStatus::OutOfRange, CoverageStatus::Conflict].map(coverage);
-        let outcomes = [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Skip, Outcome::Unknown].map(outcome);
         let steps = [
             StepState::Pending,
             StepState::Satisfied,
@@ -183,11 +183,13 @@ mod tests {
             StepState::Reverted,
         ]
         .map(step);
-        for mark in coverages.iter().chain(&outcomes).chain(&steps) {
-            assert!(mark.word().is_ascii() && mark.word() != mark.glyph, "{mark:?}");
+        let outcomes = [Outcome::Pass, Outcome::Warn, Outcome::Fail, Outcome::Skip, Outcome::Unknown].map(outcome);
+        let coverages = [CoverageStatus::Traced, CoverageStatus::OutOfRange, CoverageStatus::Conflict].map(coverage);
+        for states in [&steps[..], &outcomes, &coverages] {
+            let words: BTreeSet<&str> = states.iter().map(|mark| mark.word()).collect();
+            assert_eq!(words.len(), states.len());
+            assert!(words.iter().all(|word| word.is_ascii() && word.ends_with(':')));
         }
-        let words: BTreeSet<&str> = steps.iter().map(|mark| mark.word()).collect();
-        assert_eq!(words.len(), steps.len());
     }
 
     #[test]

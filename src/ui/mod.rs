@@ -1,6 +1,8 @@
 //! Shows; never decides. The report goes to standard output, progress to standard error, the full screen to the terminal.
 
 pub mod asking;
+mod echo;
+pub mod findings;
 pub mod keys;
 pub mod lines;
 pub mod marks;

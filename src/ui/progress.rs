@@ -98,6 +98,8 @@ impl Progress {
                 self.line(&format!("  {mark} {stage}: {detail}"));
             }
             Event::Workers { rows } => self.detail(&workers(rows)),
+            Event::Checking { title, .. } => self.stage(title),
+            Event::Checked { .. } => {}
             Event::Warning { text } => self.line(&format!("{} {text}", style::mark(marks::CARE))),
         }
     }
@@ -113,15 +115,16 @@ impl Progress {
         }
     }
 
-    fn detail(&self, text: &str) {
-        self.lock().detail = text.to_owned();
-    }
-
-    /// Clears the moving line until the next stage begins: somebody else writes now.
+    /// Takes the moving line away until the next stage begins: somebody is asked something.
     pub fn rest(&self) {
         let mut state = self.lock();
-        state.title.clear();
         clear(&mut state);
+        state.title.clear();
+        state.detail.clear();
+    }
+
+    fn detail(&self, text: &str) {
+        self.lock().detail = text.to_owned();
     }
 
     /// Prints a line that stays.
@@ -197,6 +200,8 @@ pub fn log(event: &Event) {
         Event::Line { text } => tracing::debug!(line = text.as_str()),
         Event::Verified { stage, passed, detail } => tracing::info!(verified = stage.as_str(), passed, detail = detail.as_str()),
         Event::Workers { rows } => tracing::debug!(workers = rows.len()),
+        Event::Checking { id, .. } => tracing::info!(checking = id),
+        Event::Checked { finding } => tracing::info!(checked = finding.id, outcome = ?finding.outcome, detail = finding.detail.as_str()),
         Event::Warning { text } => tracing::warn!(warning = text.as_str()),
     }
 }

@@ -3,6 +3,7 @@
 //! May never show a secret, or leave the terminal in raw mode.
 
 use super::asking::{Ask, Asker, NoReply, Reply, Waiting};
+use super::echo::Echo;
 use super::progress::width;
 use super::style::{DIM, paint};
 use super::text;
@@ -31,6 +32,8 @@ const KEYS: &str = "enter: go on, esc: back";
 #[derive(Debug)]
 pub struct Prompts {
     waiting: Waiting<InquireResult<String>>,
+    /// Between prompts nothing is shown either.
+    _echo: Echo,
 }
 
 impl Prompts {
@@ -39,6 +42,7 @@ impl Prompts {
     pub fn new(runtime: &Handle) -> Self {
         Self {
             waiting: Waiting::new(runtime),
+            _echo: Echo::take(),
         }
     }
 }

@@ -18,6 +18,14 @@ pub const CARE: Style = AnsiColor::Yellow.on_default();
 /// Wrong.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
+/// Whether marks are words, for screen readers and terminals that show lines only.
+static WORDS: AtomicBool = AtomicBool::new(false);
+
+/// From now on, marks are words.
+pub fn say_marks() {
+    WORDS.store(true, Ordering::Relaxed);
+}
+
 /// Text in a style.
 #[must_use]
 pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
@@ -42,35 +50,25 @@ pub fn coverage(status: CoverageStatus) -> String {
     mark(marks::coverage(status))
 }
 
-/// Whether marks are written as words.
-static WORDS: AtomicBool = AtomicBool::new(false);
-
-/// From now on every mark is a word, `[ok]` for `✓`: for screen readers and terminals that show nothing but letters.
-pub fn write_words() {
-    WORDS.store(true, Ordering::SeqCst);
+/// Between what was and what will be.
+#[must_use]
+pub fn becomes() -> &'static str {
+    if WORDS.load(Ordering::Relaxed) { "to" } else { "→" }
 }
 
 /// A mark in its colour.
 #[must_use]
 pub fn mark(mark: Mark) -> String {
-    let shown = if WORDS.load(Ordering::SeqCst) {
-        format!("[{}]", mark.word())
-    } else {
-        mark.glyph.to_owned()
-    };
+    if WORDS.load(Ordering::Relaxed) {
+        return mark.word().to_owned();
+    }
     let style = match mark.tone {
-        Tone::Plain => return shown,
+        Tone::Plain => return mark.glyph.to_owned(),
         Tone::Title | Tone::Accent => TITLE,
         Tone::Quiet => DIM,
         Tone::Good => GOOD,
         Tone::Care => CARE,
         Tone::Bad => BAD,
     };
-    paint(style, shown)
-}
-
-/// Between what was and what will be.
-#[must_use]
-pub fn becomes() -> &'static str {
-    if WORDS.load(Ordering::SeqCst) { "to" } else { "→" }
+    paint(style, mark.glyph)
 }

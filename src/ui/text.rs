@@ -1,6 +1,7 @@
 //! The report as text for people. Everything here is also in the JSON document; this only chooses words and order.
 
-use super::marks::{self, Mark, Tone};
+use super::findings;
+use super::marks;
 use super::style::{self, BAD, CARE, DIM, GOOD, TITLE, paint};
 use crate::domain::Resolution;
 use crate::domain::coverage::Coverage;
@@ -12,9 +13,9 @@ use crate::domain::report::{
 };
 use std::fmt::Write;
 
-/// The whole report.
+/// The whole report. `whole`: also checks that passed or were skipped, one by one.
 #[must_use]
-pub fn report(report: &Report) -> String {
+pub fn report(report: &Report, whole: bool) -> String {
     let mut text = String::new();
     if !report.pages.is_empty() {
         for page in &report.pages {
@@ -28,8 +29,17 @@ pub fn report(report: &Report) -> String {
         }
         return text;
     }
-    if let Some(detection) = &report.environment {
+    // A doctor's report is about what it found wrong.
+    if let Some(detection) = report.environment.as_ref().filter(|_| report.mode != "check" || whole) {
         environment(&mut text, detection);
+    }
+    if let Some(summary) = &report.summary {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&findings::findings(&report.findings, whole));
+        line(&mut text, "");
+        line(&mut text, &findings::summary(summary));
     }
     coverage(&mut text, &report.coverage);
     if let Some(resolution) = &report.resolution {
@@ -71,7 +81,11 @@ pub fn report(report: &Report) -> String {
             line(&mut text, &format!("  {next}"));
         }
     }
+    let checked = report.summary.is_some();
     let (style, words) = match report.outcome {
+        RunOutcome::Ok if checked => (GOOD, "nothing is wrong, as far as was looked"),
+        RunOutcome::Warnings if checked => (CARE, "nothing is broken; there is something to look at"),
+        RunOutcome::Failed if checked => (BAD, "something is wrong"),
         RunOutcome::Ok => (GOOD, "done"),
         RunOutcome::Warnings => (CARE, "done, with something to look at"),
         RunOutcome::Failed => (BAD, "failed"),
@@ -317,12 +331,8 @@ pub(super) fn undone(text: &mut String, undo: &UndoReport) {
             "Put back"
         },
     );
-    let back = Mark {
-        tone: Tone::Good,
-        ..marks::BACK
-    };
     for restored in &undo.restored {
-        line(text, &format!("  {} {restored}", style::mark(back)));
+        line(text, &format!("  {} {restored}", style::mark(marks::RESTORED)));
     }
     for kept in &undo.kept {
         line(text, &format!("  {} kept {}: {}", style::mark(marks::CARE), kept.what, kept.why));

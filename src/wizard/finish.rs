@@ -34,6 +34,7 @@ pub fn masked(command: &[String]) -> bool {
 pub(super) fn service_name(folder: &str) -> Option<ServiceName> {
     folder.trim().parse().ok()
 }
+
 /// Turns a draft without open questions into answers.
 ///
 /// # Errors

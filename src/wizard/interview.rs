@@ -297,7 +297,7 @@ impl Interview {
             (None, _) => format!("traces {traced} of {all} libraries"),
         };
         let moves = match &outlook.resolution {
-            None => "the resolver is at work".to_owned(),
+            None => String::new(),
             Some(Err(error)) => error.what.clone(),
             Some(Ok(resolution)) if !resolution.conflicts.is_empty() => "would break installed packages".to_owned(),
             Some(Ok(resolution)) => {
@@ -305,7 +305,8 @@ impl Interview {
                 format!("{} packages come, {changed} change", resolution.moves.len() - changed)
             }
         };
-        format!("{}; {traces}; {moves}", outlook.releases)
+        let known = [outlook.releases.clone(), traces, moves];
+        known.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -43,22 +43,6 @@ pub struct Options {
     pub verify: bool,
 }
 
-impl Options {
-    /// What can be done, before any question.
-    #[must_use]
-    pub fn menu(&self) -> Vec<Action> {
-        let mut menu = if self.saved {
-            vec![Action::Look, Action::Change]
-        } else {
-            vec![Action::Begin]
-        };
-        if self.undoable {
-            menu.push(Action::Undo);
-        }
-        menu
-    }
-}
-
 /// Said at the start when an earlier run was killed.
 pub const CLEARED: &str = "an earlier run was ended half way; what it left half done has been cleared";
 /// Said at the start when answers were kept.
@@ -184,6 +168,7 @@ impl Live {
                     self.log.pop_front();
                 }
             }
+            Event::Checking { .. } | Event::Checked { .. } => {}
             Event::Step { title, state, .. } => self.log.push_back(format!("{title}: {state:?}").to_lowercase()),
         }
     }
@@ -213,6 +198,20 @@ impl Action {
             Self::Undo => "undo: put everything back",
         }
     }
+}
+
+/// What can be done at the start.
+#[must_use]
+pub fn menu(options: &Options) -> Vec<Action> {
+    let mut menu = if options.saved {
+        vec![Action::Look, Action::Change]
+    } else {
+        vec![Action::Begin]
+    };
+    if options.undoable {
+        menu.push(Action::Undo);
+    }
+    menu
 }
 
 /// The wizard.
@@ -339,7 +338,7 @@ impl Wizard {
     /// What can be done from the welcome screen.
     #[must_use]
     pub fn menu(&self) -> Vec<Action> {
-        self.options.menu()
+        menu(&self.options)
     }
 
     fn resolving(&self) -> bool {

@@ -158,7 +158,7 @@ impl Stage {
 }
 
 /// Instructions with the number of their first line; comments between continued lines and here-documents are left out.
-fn instructions(content: &str) -> Vec<(usize, String)> {
+pub(in super::super) fn instructions(content: &str) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut open = false;
     let mut here: Option<String> = None;

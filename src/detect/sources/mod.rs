@@ -87,6 +87,9 @@ pub(super) fn gather(system: &System, project: &Path, tree: &Tree) -> Gathered {
     found
 }
 
+pub(super) use dockerfile::instructions;
+pub(super) use processes::all as app_processes;
+
 type Reader = fn(&File<'_>, &str, &mut Gathered);
 
 const READERS: &[(Kind, Reader)] = &[

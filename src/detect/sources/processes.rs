@@ -23,8 +23,8 @@ const TELLING: &[&str] = &[
     "DJANGO_SETTINGS_MODULE",
 ];
 
-/// Looks through the process table.
-pub(super) fn read(system: &System, project: &Path, found: &mut Gathered) {
+/// The process table, without this program and those above it, and which of it serves the project.
+fn look(system: &System, project: &Path) -> (BTreeMap<u32, Process>, BTreeMap<u32, Seen>) {
     let table: BTreeMap<u32, Process> = process::list(&system.root)
         .into_iter()
         .map(|process| (process.pid, process))
@@ -41,6 +41,33 @@ pub(super) fn read(system: &System, project: &Path, found: &mut Gathered) {
         .filter(|process| process.state != 'Z' && !ours.contains(&process.pid))
         .filter_map(|process| Some((process.pid, Seen::of(process, &inside)?)))
         .collect();
+    (table, matching)
+}
+
+/// Processes that serve the project, and those that a server spawned; true for one that has a server above it.
+pub(in super::super) fn all(system: &System, project: &Path) -> Vec<(Process, ServerKind, bool)> {
+    let (table, matching) = look(system, project);
+    let spawned = |process: &Process| process.argv.iter().any(|word| word.contains("multiprocessing.spawn"));
+    table
+        .values()
+        .filter(|process| process.state != 'Z')
+        .filter_map(|process| {
+            let above = ancestors(&table, process.pid);
+            let server = above.iter().skip(1).find_map(|pid| matching.get(pid));
+            match matching.get(&process.pid) {
+                Some(seen) => Some((process.clone(), seen.kind, server.is_some_and(|server| server.kind == seen.kind))),
+                None if spawned(process) => server.map(|server| (process.clone(), server.kind, true)),
+                None => None,
+            }
+        })
+        .collect()
+}
+
+/// Looks through the process table.
+pub(super) fn read(system: &System, project: &Path, found: &mut Gathered) {
+    let (table, matching) = look(system, project);
+    let real = project.canonicalize().unwrap_or_else(|_| project.to_path_buf());
+    let inside = |path: &Path| path.starts_with(project) || path.starts_with(&real);
     for (pid, seen) in &matching {
         let above = ancestors(&table, *pid);
         let master = above
