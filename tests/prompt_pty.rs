@@ -170,3 +170,32 @@ fn with_json_the_questions_stay_off_standard_output() {
     );
     assert!(stderr(&output).contains("What is your SigNoz Cloud region?"));
 }
+
+#[test]
+fn answers_from_a_file_are_read_also_when_somebody_watches() {
+    let folder = project();
+    let answers = tempfile::NamedTempFile::new().unwrap();
+    fs::write(answers.path(), "3\n").unwrap();
+    let program = Program::new(folder.path());
+    let line = format!(
+        "'{}' --offline < '{}'",
+        env!("CARGO_BIN_EXE_signoz-setup"),
+        answers.path().display()
+    );
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &line]).current_dir(folder.path());
+    for (name, value) in program.command([] as [&str; 0]).get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    let terminal = Terminal::start(&command, SIZE);
+    assert_eq!(terminal.exit(), 2, "{}", terminal.screen());
+    assert!(terminal.all().contains("What is your ingestion key?"), "{}", terminal.all());
+    assert!(
+        terminal.all().contains("paste: signoz-setup --yes --region eu"),
+        "{}",
+        terminal.all()
+    );
+    terminal.assert_clean();
+}

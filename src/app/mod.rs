@@ -123,6 +123,10 @@ impl FrontEnd {
             return Self::Lines;
         }
         let guided = mode(cli) == "setup" && !cli.yes;
+        // Answers come from a pipe or a file: prompts need somebody at a keyboard.
+        if guided && !std::io::stdin().is_terminal() {
+            return Self::Lines;
+        }
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let fits = || crossterm::terminal::size().is_ok_and(|(columns, rows)| columns >= SMALLEST.0 && rows >= SMALLEST.1);
         if cli.plain {
