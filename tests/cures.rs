@@ -90,7 +90,7 @@ fn every_breakage_is_named_and_its_cure_cures_it() {
     }
     println!(
         "recall {named} of {}; {besides} further complaints that follow from the same breakages",
-        BREAKAGES.len()
+        BREAKAGES.len() - left_out
     );
     assert!(
         missed.is_empty() && uncured.is_empty(),
