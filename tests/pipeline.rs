@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 const CANARY: &str = "canary-6f1e-4a52-9b0c";
 
@@ -210,7 +210,9 @@ fn a_run_that_is_ended_at_any_moment_leaves_nothing_or_is_taken_back() {
         reader.read_to_string(&mut rest).unwrap();
         let status = child.wait().unwrap();
         assert_eq!(status.code(), code, "{at} {signal:?}: {rest}");
-        if code.is_some() && at != "sending a span" {
+        // Steps that write take two milliseconds: what was done before the signal was heard is done, and stays until undo.
+        let done = rest.contains("sending a span");
+        if code.is_some() && at != "sending a span" && !done {
             assert_eq!(picture(here), before, "{at} {signal:?} did not put everything back: {rest}");
         }
         let undone = program.run(["--undo"]);

@@ -9,8 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// Files with their modes and bytes; and packages.
+pub type Picture = (BTreeMap<PathBuf, (u32, Vec<u8>)>, Vec<String>);
+
 /// Every file of the project but the environment's, with its mode; and the environment's packages.
-pub fn picture(folder: &Path) -> (BTreeMap<PathBuf, (u32, Vec<u8>)>, Vec<String>) {
+pub fn picture(folder: &Path) -> Picture {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {
