@@ -124,12 +124,6 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     terminal.send(ESC);
     terminal.wait_for_within("steps to do", LONG);
     assert_eq!(picture(here), before, "stopping did not put everything back");
-    let left: Vec<_> = fs::read_dir(temporary.path())
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    assert!(left.is_empty(), "the stopped installer left {left:?}");
 
     terminal.send(ENTER);
     terminal.wait_for_within("start the app", LONG);
@@ -146,6 +140,12 @@ fn the_wizard_sets_up_proves_it_and_is_taken_back() {
     terminal.send(ENTER);
     assert_eq!(terminal.exit(), 0, "{}", terminal.screen());
     terminal.assert_clean();
+    let files: Vec<_> = fs::read_dir(temporary.path())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    assert!(files.is_empty(), "the stopped installer left {files:?}");
     let left = terminal.screen();
     assert!(
         left.contains("done (exit code 0)") && left.contains("--undo"),
